@@ -1,0 +1,43 @@
+import { defineConfig } from 'vitest/config';
+
+/**
+ * `unit`: one thread each, no clock. `concurrency`: real worker threads, one file at a time so that
+ * two machines never compete for the two cores. `guest`: boots the C kernel.
+ */
+export default defineConfig({
+  test: {
+    projects: [
+      {
+        extends: true,
+        test: {
+          name: 'unit',
+          include: ['test/**/*.test.ts', 'packages/*/test/**/*.test.ts'],
+          exclude: ['**/*.threads.test.ts', '**/*.guest.test.ts'],
+        },
+      },
+      {
+        extends: true,
+        test: {
+          name: 'concurrency',
+          include: ['test/**/*.threads.test.ts', 'packages/*/test/**/*.threads.test.ts'],
+          pool: 'forks',
+          maxWorkers: 1,
+          fileParallelism: false,
+          testTimeout: 30_000,
+        },
+      },
+      {
+        extends: true,
+        test: {
+          name: 'guest',
+          include: ['test/**/*.guest.test.ts'],
+          pool: 'forks',
+          maxWorkers: 1,
+          fileParallelism: false,
+          testTimeout: 120_000,
+          globalSetup: [],
+        },
+      },
+    ],
+  },
+});
