@@ -1,10 +1,10 @@
-import { defineConfig } from 'vitest/config';
+import { defineConfig, type ViteUserConfig } from 'vitest/config';
 
 /**
  * `unit`: one thread each, no clock. `concurrency`: real worker threads, one file at a time so that
  * two machines never compete for the two cores. `guest`: boots the C kernel.
  */
-export default defineConfig({
+const config: ViteUserConfig = defineConfig({
   test: {
     projects: [
       {
@@ -35,9 +35,10 @@ export default defineConfig({
           maxWorkers: 1,
           fileParallelism: false,
           testTimeout: 120_000,
-          globalSetup: [],
         },
       },
     ],
   },
 });
+
+export default config;
