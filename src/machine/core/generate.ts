@@ -1,0 +1,425 @@
+/**
+ * Generates the executing core, a WebAssembly module, from the ISA table.
+ *
+ * `run(hart, limit)` interprets decoded records until something needs its caller: an unmapped page, a
+ * device, a CSR, a trap, the pending word, the limit. Everything it needs lies in the shared memory at
+ * `hart` (hart-block.ts), so one instance can carry any number of harts in turn.
+ *
+ * The inner loop follows records and never looks at pc; pc is recomputed from the distance to the
+ * record where the straight line began.
+ */
+import { encodeModule, FunctionBuilder, substitute } from '../wasm/encoder.ts';
+import {
+  atomicCompareExchange,
+  atomicLoad,
+  atomicRmw,
+  atomicStore,
+  block,
+  br,
+  call,
+  choose,
+  fence,
+  i32,
+  i64,
+  label,
+  load,
+  loop,
+  ret,
+  set,
+  store,
+  unlikely,
+  when,
+  type Expr,
+  type Label,
+  type Local,
+  type Stmt,
+} from '../wasm/ir.ts';
+import { EXIT, OPERATIONS, type Exit, type Instruction, type Meaning } from '../isa/table.ts';
+import { HartBlock, Record16, TLB_ENTRIES, TLB_ENTRY_BYTES, TlbEntry } from './hart-block.ts';
+import { MODEL_KIND, modelFunctions } from './tlb-model.ts';
+
+/** Operation numbers below the ISA's own. An undecoded record is all zero. */
+export const OPERATION = {
+  UNDECODED: 0,
+  /** The line ends here: look the page of pc up. */
+  REFETCH: 1,
+  CROSS: 2,
+  ILLEGAL: 3,
+  /** Reads a CSR that is a plain cell, if the privilege suffices. */
+  CSR_READ: 4,
+  /** Swaps or writes one that takes any value. */
+  CSR_WRITE: 5,
+} as const;
+const FIRST_ISA_OPERATION = 6;
+
+/** Operation number of a full instruction, by name. */
+export const operationNumber: ReadonlyMap<string, number> = new Map(
+  OPERATIONS.map((instruction, index) => [instruction.name, FIRST_ISA_OPERATION + index]),
+);
+
+export interface CoreOptions {
+  /** Size of the imported memory in 64 KiB pages. */
+  readonly memoryPages: number;
+  /**
+   * Stop after exactly `limit` instructions and feed every access to the modelled TLB. Without it the
+   * limit is looked at where control flow joins only.
+   */
+  readonly exact: boolean;
+}
+
+/** What the module exports; addresses are offsets in the shared memory. */
+export interface CoreExports {
+  /**
+   * Returns an `EXIT` reason after at most `limit` instructions (more, up to a page's worth, if not
+   * exact). `record`, if not 0, stands for the instruction at pc.
+   */
+  run(hart: number, limit: number, record: number): Exit;
+  /** Low half of an aligned 64-bit atomic load; the high half goes to the hart block's `high`. */
+  atomicLoad64(hart: number, address: number): number;
+  atomicStore64(address: number, low: number, high: number): void;
+  /** Returns 1 if the cell held the expected value and now holds the other. */
+  compareExchange64(address: number, expectedLow: number, expectedHigh: number, low: number, high: number): number;
+}
+
+const at = HartBlock.offset;
+
+/** The bytes of the core module. */
+export function generateCore(options: CoreOptions): Uint8Array<ArrayBuffer> {
+  return encodeModule({
+    memoryPages: options.memoryPages,
+    functions: [
+      ...multiplyHelpers(),
+      ...sharedCellHelpers(),
+      ...(options.exact ? modelFunctions() : []),
+      runFunction(options),
+    ],
+    exports: ['run', 'atomicLoad64', 'atomicStore64', 'compareExchange64'],
+  });
+}
+
+/** High halves of 64 x 64 bit products, from four 32 x 32 bit ones. */
+function multiplyHelpers(): FunctionBuilder[] {
+  const low32 = i64.const(0xffffffff);
+  const by32 = i64.const(32);
+
+  const mulhu = new FunctionBuilder('mulhu', ['i64', 'i64'], 'i64');
+  {
+    const [a, b] = [mulhu.param(0), mulhu.param(1)];
+    const middle = mulhu.local('i64');
+    const cross = mulhu.local('i64');
+    const [aLow, aHigh] = [i64.and(a, low32), i64.shr_u(a, by32)];
+    const [bLow, bHigh] = [i64.and(b, low32), i64.shr_u(b, by32)];
+    mulhu.body = [
+      set(middle, i64.add(i64.mul(aHigh, bLow), i64.shr_u(i64.mul(aLow, bLow), by32))),
+      set(cross, i64.add(i64.mul(aLow, bHigh), i64.and(middle, low32))),
+      ret(i64.add(i64.add(i64.mul(aHigh, bHigh), i64.shr_u(middle, by32)), i64.shr_u(cross, by32))),
+    ];
+  }
+  /** A negative factor's unsigned value is 2^64 too large, so the other factor is taken off the high half. */
+  const correction = (factor: Expr, other: Expr): Expr => i64.and(i64.shr_s(factor, i64.const(63)), other);
+
+  const mulhsu = new FunctionBuilder('mulhsu', ['i64', 'i64'], 'i64');
+  {
+    const [a, b] = [mulhsu.param(0), mulhsu.param(1)];
+    mulhsu.body = [ret(i64.sub(call('mulhu', 'i64', a, b), correction(a, b)))];
+  }
+  const mulh = new FunctionBuilder('mulh', ['i64', 'i64'], 'i64');
+  {
+    const [a, b] = [mulh.param(0), mulh.param(1)];
+    mulh.body = [ret(i64.sub(call('mulhsu', 'i64', a, b), correction(b, a)))];
+  }
+  return [mulhu, mulhsu, mulh];
+}
+
+/** 64-bit atomics for TypeScript, which would otherwise need a BigInt for each. */
+function sharedCellHelpers(): FunctionBuilder[] {
+  const join = (low: Expr, high: Expr): Expr =>
+    i64.or(i64.extend_u(low), i64.shl(i64.extend_u(high), i64.const(32)));
+
+  const atomicLoad64 = new FunctionBuilder('atomicLoad64', ['i32', 'i32'], 'i32');
+  {
+    const value = atomicLoad64.local('i64');
+    atomicLoad64.body = [
+      set(value, atomicLoad('i64', atomicLoad64.param(1))),
+      store('i32', 4, atomicLoad64.param(0), i32.wrap(i64.shr_u(value, i64.const(32))), at.high),
+      ret(i32.wrap(value)),
+    ];
+  }
+  const atomicStore64 = new FunctionBuilder('atomicStore64', ['i32', 'i32', 'i32']);
+  atomicStore64.body = [
+    atomicStore('i64', atomicStore64.param(0), join(atomicStore64.param(1), atomicStore64.param(2))),
+  ];
+  const compareExchange64 = new FunctionBuilder('compareExchange64', ['i32', 'i32', 'i32', 'i32', 'i32'], 'i32');
+  {
+    const [address, expectedLow, expectedHigh, low, high] = [0, 1, 2, 3, 4].map((n) => compareExchange64.param(n)) as [
+      Local,
+      Local,
+      Local,
+      Local,
+      Local,
+    ];
+    const expected = compareExchange64.local('i64');
+    compareExchange64.body = [
+      set(expected, join(expectedLow, expectedHigh)),
+      ret(i64.eq(atomicCompareExchange('i64', address, expected, join(low, high)), expected)),
+    ];
+  }
+  return [atomicLoad64, atomicStore64, compareExchange64];
+}
+
+function runFunction(options: CoreOptions): FunctionBuilder {
+  const fn = new FunctionBuilder('run', ['i32', 'i32', 'i32'], 'i32');
+  const hart = fn.param(0);
+  const limit = fn.param(1);
+  const first = fn.param(2);
+  const pc = fn.local('i64');
+  /** Record of the instruction, and of the one where the straight line began (whose address is pc). */
+  const ip = fn.local('i32');
+  const lineStart = fn.local('i32');
+  const count = fn.local('i32');
+  const address = fn.local('i64');
+  const tagged = fn.local('i64');
+  const entry = fn.local('i32');
+  const host = fn.local('i32');
+  const target = fn.local('i64');
+  const value32 = fn.local('i32');
+  const value64 = fn.local('i64');
+  const old32 = fn.local('i32');
+  const old64 = fn.local('i64');
+
+  const fetch = label('fetch');
+  const next = label('next');
+
+  const record = (field: keyof typeof Record16.offset, bytes: 1 | 2 | 4): Expr =>
+    load('i32', bytes, false, ip, Record16.offset[field]);
+  const step = record('step', 1);
+  const distance = (to: Expr): Expr => i64.extend_s(i32.shr_s(i32.sub(to, lineStart), i32.const(3)));
+  const currentPc = i64.add(pc, distance(ip));
+  const nextPc = i64.add(pc, distance(i32.add(ip, step)));
+  const registerCell = (field: 'rd' | 'rs1' | 'rs2'): Expr => i32.add(hart, record(field, 2));
+  const readRegister = (field: 'rs1' | 'rs2'): Expr => load('i64', 8, false, registerCell(field), at.x);
+  const writeRd = (value: Expr): Stmt => store('i64', 8, registerCell('rd'), value, at.x);
+  const immediate = i64.extend_s(record('imm', 4));
+
+  const operandOf = (name: string): Expr => {
+    switch (name) {
+      case 'rs1':
+      case 'rs2':
+        return readRegister(name);
+      case 'imm':
+        return immediate;
+      case 'pc':
+        return currentPc;
+      case 'next':
+        return nextPc;
+      default:
+        throw new Error(`unknown operand '${name}'`);
+    }
+  };
+  const lower = (tree: Expr): Expr => substitute(tree, operandOf);
+
+  const leave = (reason: Exit, retired: Expr): Stmt[] => [
+    store('i64', 8, hart, pc, at.pc),
+    store('i64', 8, hart, i64.add(load('i64', 8, false, hart, at.instret), i64.extend_u(retired)), at.instret),
+    store('i32', 4, hart, ip, at.exitIp),
+    ret(i32.const(reason)),
+  ];
+  const notRetired = i32.sub(count, i32.const(1));
+  /** Leaves at an instruction that the caller has to finish or to repeat. */
+  const leaveAt = (reason: Exit): Stmt[] => [set(pc, currentPc), ...leave(reason, notRetired)];
+  const advance: Stmt[] = [set(ip, i32.add(ip, step)), br(next)];
+
+  const modelTouch = (kind: number, va: Expr): Stmt[] =>
+    options.exact ? [{ k: 'callVoid', callee: 'modelTouch', args: [hart, i32.const(kind), va, load('i32', 4, false, entry, TlbEntry.offset.shape)] }] : [];
+
+  /** Sets `host` to the linear-memory address of `address`, or leaves. */
+  const translate = (tag: 'readTag' | 'writeTag', bytes: number, miss: Exit): Stmt[] => [
+    set(entry, tlbEntry(load('i32', 4, false, hart, at.dataTlb), address)),
+    set(tagged, i64.xor(load('i64', 8, false, entry, TlbEntry.offset[tag]), address)),
+    unlikely(i64.gt_u(tagged, i64.const(4096 - bytes)), [
+      store('i64', 8, hart, address, at.faultAddress),
+      ...leaveAt(miss),
+    ]),
+    ...modelTouch(tag === 'readTag' ? MODEL_KIND.LOAD : MODEL_KIND.STORE, address),
+    set(host, i32.add(load('i32', 4, false, entry, TlbEntry.offset.page), i32.wrap(tagged))),
+  ];
+  /** The same for an atomic access, which must be aligned: the caller raises what is not. */
+  const translateAtomic = (tag: 'readTag' | 'writeTag', bytes: 4 | 8, miss: Exit): Stmt[] => [
+    set(address, readRegister('rs1')),
+    unlikely(i32.ne(i32.and(i32.wrap(address), i32.const(bytes - 1)), i32.const(0)), [
+      store('i64', 8, hart, address, at.faultAddress),
+      ...leaveAt(miss),
+    ]),
+    ...translate(tag, bytes, miss),
+  ];
+
+  const handler = ({ meaning, operands }: Instruction): Stmt[] => {
+    switch (meaning.kind) {
+      case 'compute':
+        return [writeRd(lower(meaning.rd)), ...advance];
+      case 'load':
+        return [
+          set(address, i64.add(readRegister('rs1'), immediate)),
+          ...translate('readTag', meaning.bytes, EXIT.LOAD_MISS),
+          writeRd(load('i64', meaning.bytes, meaning.signed, host)),
+          ...advance,
+        ];
+      case 'store':
+        return [
+          set(address, i64.add(readRegister('rs1'), immediate)),
+          ...translate('writeTag', meaning.bytes, EXIT.STORE_MISS),
+          store('i64', meaning.bytes, host, readRegister('rs2')),
+          ...advance,
+        ];
+      case 'branch':
+        return [
+          when(lower(meaning.taken), [set(pc, i64.add(currentPc, immediate)), br(fetch)]),
+          ...advance,
+        ];
+      case 'jump':
+        return [
+          set(target, lower(meaning.target)),
+          ...(operands.rd === undefined ? [] : [writeRd(nextPc)]),
+          set(pc, target),
+          br(fetch),
+        ];
+      case 'fence': {
+        const PREDECESSOR_W = 1 << 4;
+        const SUCCESSOR_R = 1 << 1;
+        const both = PREDECESSOR_W | SUCCESSOR_R;
+        return [when(i32.eq(i32.and(record('imm', 4), i32.const(both)), i32.const(both)), [fence]), ...advance];
+      }
+      case 'lr':
+      case 'sc':
+      case 'amo':
+      case 'amoLoop':
+        return atomicHandler(meaning);
+      case 'exit':
+        return [set(pc, currentPc), ...leave(meaning.reason, count)];
+    }
+  };
+
+  const atomicHandler = (meaning: Extract<Meaning, { bytes: 4 | 8; kind: 'lr' | 'sc' | 'amo' | 'amoLoop' }>): Stmt[] => {
+    const { bytes } = meaning;
+    const t = bytes === 4 ? 'i32' : 'i64';
+    const value = bytes === 4 ? value32 : value64;
+    const old = bytes === 4 ? old32 : old64;
+    const rs2 = bytes === 4 ? i32.wrap(readRegister('rs2')) : readRegister('rs2');
+    const widen = (result: Expr): Expr => (bytes === 4 ? i64.extend_s(result) : result);
+    const reserved = load('i64', 8, false, hart, at.reservedAddress);
+    switch (meaning.kind) {
+      case 'lr':
+        return [
+          ...translateAtomic('readTag', bytes, EXIT.LOAD_MISS),
+          set(value64, widen(atomicLoad(t, host))),
+          store('i64', 8, hart, i64.extend_u(host), at.reservedAddress),
+          store('i64', 8, hart, value64, at.reservedValue),
+          writeRd(value64),
+          ...advance,
+        ];
+      case 'sc': {
+        const expected = load('i64', 8, false, hart, at.reservedValue);
+        const narrow = bytes === 4 ? i32.wrap(expected) : expected;
+        const swapped = (bytes === 4 ? i32.eq : i64.eq)(atomicCompareExchange(t, host, narrow, rs2), narrow);
+        return [
+          ...translateAtomic('writeTag', bytes, EXIT.STORE_MISS),
+          // The lowest bit of rd is "failed".
+          set(value32, choose(i64.eq(reserved, i64.extend_u(host)), i32.eqz(swapped), i32.const(1))),
+          store('i64', 8, hart, i64.const(0), at.reservedAddress),
+          writeRd(i64.extend_u(value32)),
+          ...advance,
+        ];
+      }
+      case 'amo':
+        return [
+          ...translateAtomic('writeTag', bytes, EXIT.STORE_MISS),
+          writeRd(widen(atomicRmw(t, meaning.op, host, rs2))),
+          ...advance,
+        ];
+      case 'amoLoop': {
+        const retry = label('retry');
+        const next64 = bytes === 4 ? old32 : old64;
+        const result = substitute(meaning.result, (name) => (name === 'old' ? old : value));
+        const seen = bytes === 4 ? fnSeen32 : fnSeen64;
+        return [
+          ...translateAtomic('writeTag', bytes, EXIT.STORE_MISS),
+          set(value, rs2),
+          loop(retry, [
+            set(next64, atomicLoad(t, host)),
+            set(seen, atomicCompareExchange(t, host, old, result)),
+            when((bytes === 4 ? i32.ne : i64.ne)(seen, old), [br(retry)]),
+          ]),
+          writeRd(widen(old)),
+          ...advance,
+        ];
+      }
+    }
+  };
+  const fnSeen32 = fn.local('i32');
+  const fnSeen64 = fn.local('i64');
+
+  const special: Stmt[][] = [
+    leaveAt(EXIT.DECODE),
+    // REFETCH is no instruction: it was counted when it was dispatched.
+    [set(pc, currentPc), set(count, notRetired), br(fetch)],
+    leaveAt(EXIT.CROSS),
+    leaveAt(EXIT.ILLEGAL),
+    [
+      unlikely(i32.lt_u(load('i32', 4, false, hart, at.mode), record('extra', 4)), [
+        set(pc, currentPc),
+        ...leave(EXIT.CSR, count),
+      ]),
+      writeRd(load('i64', 8, false, i32.add(hart, record('rs2', 2)), at.csr)),
+      ...advance,
+    ],
+    [
+      unlikely(i32.lt_u(load('i32', 4, false, hart, at.mode), record('extra', 4)), [
+        set(pc, currentPc),
+        ...leave(EXIT.CSR, count),
+      ]),
+      set(value64, readRegister('rs1')),
+      set(old64, load('i64', 8, false, i32.add(hart, record('rs2', 2)), at.csr)),
+      store('i64', 8, i32.add(hart, record('rs2', 2)), value64, at.csr),
+      writeRd(old64),
+      ...advance,
+    ],
+  ];
+  const handlers = [...special, ...OPERATIONS.map(handler)];
+  const labels = handlers.map((_, index) => label(`operation ${index}`));
+
+  /** One block per handler, the innermost ending in the table: a branch to label k lands at handler k. */
+  let dispatch: Stmt[] = [
+    ...(options.exact
+      ? [unlikely(i32.ge_u(count, limit), [set(pc, currentPc), ...leave(EXIT.LIMIT, count)])]
+      : []),
+    set(count, i32.add(count, i32.const(1))),
+    { k: 'brTable', index: record('op', 1), labels, otherwise: labels[OPERATION.ILLEGAL] as Label },
+  ];
+  handlers.forEach((body, index) => {
+    dispatch = [block(labels[index] as Label, dispatch), ...body];
+  });
+
+  fn.body = [
+    set(pc, load('i64', 8, false, hart, at.pc)),
+    loop(fetch, [
+      when(first, [set(ip, first), set(first, i32.const(0))], [
+            unlikely(i32.ne(atomicLoad('i32', hart, at.pending), i32.const(0)), leave(EXIT.PENDING, count)),
+            unlikely(i32.ge_u(count, limit), leave(EXIT.LIMIT, count)),
+            set(entry, tlbEntry(load('i32', 4, false, hart, at.fetchTlb), pc)),
+            set(tagged, i64.xor(load('i64', 8, false, entry, TlbEntry.offset.fetchTag), pc)),
+            unlikely(i64.ge_u(tagged, i64.const(4096)), leave(EXIT.FETCH_MISS, count)),
+            ...modelTouch(MODEL_KIND.FETCH, pc),
+            set(ip, i32.add(load('i32', 4, false, entry, TlbEntry.offset.decoded), i32.shl(i32.wrap(tagged), i32.const(3)))),
+      ]),
+      set(lineStart, ip),
+      loop(next, dispatch),
+    ]),
+  ];
+  return fn;
+}
+
+/** The only entry that can translate an address in a table. */
+function tlbEntry(table: Expr, va: Expr): Expr {
+  const index = i32.and(i32.wrap(i64.shr_u(va, i64.const(12))), i32.const(TLB_ENTRIES - 1));
+  return i32.add(table, i32.mul(index, i32.const(TLB_ENTRY_BYTES)));
+}

@@ -1,0 +1,124 @@
+/**
+ * The shared state of one hart: architectural registers, the words other threads may touch, counters,
+ * and the tables of the executing core. The generated core, the hart's TypeScript and the probe all
+ * take their offsets from here.
+ *
+ * Unless a field says otherwise, only the thread that carries the hart reads and writes it.
+ */
+import { bytes, f64Array, i32, i32Array, i64, i64Array, layout } from 'sharedarraybuffer-utils';
+import type { Layout } from 'sharedarraybuffer-utils';
+
+/** Writes to x0 go to cell 32. */
+export const X_SINK = 32;
+
+/** CSRs that are kept as plain 64-bit cells, in the order of their cells. */
+export const CSR_CELLS = [
+  ...['mstatus', 'medeleg', 'mideleg', 'mie', 'mtvec', 'mscratch', 'mepc', 'mcause', 'mtval'],
+  ...['mcounteren', 'menvcfg', 'mcountinhibit', 'stvec', 'sscratch', 'sepc', 'scause', 'stval'],
+  ...['satp', 'scounteren', 'senvcfg', 'stimecmp', 'mkeys', 'cycleOffset', 'instretOffset'],
+] as const;
+export type CsrCell = (typeof CSR_CELLS)[number];
+export const csrIndex = Object.fromEntries(CSR_CELLS.map((name, index) => [name, index])) as Record<CsrCell, number>;
+
+/** What is counted on each hart; the cost model is a linear function of these. */
+export const COUNTERS = [
+  ...['instructions', 'traps', 'interrupts', 'ecalls', 'monitorCalls', 'gates', 'gateReturns'],
+  ...['softTlbMisses', 'softTlbContextEvictions', 'decodedParcels'],
+  ...['tlbMisses', 'tlbL2Hits', 'walkLevels', 'satpWrites', 'keyWrites', 'fencesPage', 'fencesAll'],
+  ...['pteReads', 'pteWrites', 'monitorOps', 'bytesCopied', 'bytesCleared'],
+  ...['shootdownsSent', 'shootdownIpis', 'shootdownsServed', 'shootdownWaitNs', 'ipisSent'],
+  ...['denials', 'contained', 'restarts', 'migrations', 'grants', 'revokes', 'wfi'],
+] as const;
+export type Counter = (typeof COUNTERS)[number];
+export const counterIndex = Object.fromEntries(COUNTERS.map((name, index) => [name, index])) as Record<Counter, number>;
+
+/** What the modelled TLB (tlb-model.ts) counts inside of the core. */
+export const MODEL_COUNTS = ['tlbMisses', 'tlbL2Hits', 'walkLevels'] as const satisfies readonly Counter[];
+
+/** Bits of `pending`: why the core must return to its caller. */
+export const PENDING = {
+  /** Something in `mip` changed. */
+  INTERRUPT: 1,
+  /** `fenceRequest` moved. */
+  FENCE: 2,
+  STOP: 4,
+  /** Look at the timer. */
+  TIMER: 8,
+  /** The monitor has work for this hart. */
+  MONITOR: 16,
+} as const;
+
+/** Values of `state`. */
+export const HART_STATE = {
+  /** Not started (SBI HSM "STOPPED"). */
+  STOPPED: 0,
+  /** Executing guest instructions: translations may be in use. */
+  RUNNING: 1,
+  /** Not executing; looks at `fenceRequest` before it does again. */
+  PARKED: 2,
+} as const;
+
+export const PRIVILEGE = { U: 0, S: 1, M: 3 } as const;
+export type Privilege = (typeof PRIVILEGE)[keyof typeof PRIVILEGE];
+
+export const HartBlock = layout('HartBlock', {
+  x: i64Array(33).doc('x0..x31; cell 32 takes what is written to x0'),
+  pc: i64,
+  instret: i64.doc('instructions retired since reset'),
+  faultAddress: i64.doc('virtual address of the access that made the core return'),
+  reservedAddress: i64.doc('linear-memory address reserved by LR, 0 if none'),
+  reservedValue: i64,
+  exitIp: i32.doc('record of the instruction that made the core return'),
+  fetchTlb: i32.doc('linear-memory address of the translations for fetches'),
+  dataTlb: i32.doc('the same for loads and stores'),
+  high: i32.doc('high half of a 64-bit result of a helper function'),
+  mode: i32.doc('privilege mode; read by the probe'),
+  pending: i32.doc('PENDING bits. Any thread ors and notifies; the owner exchanges with 0 before it acts'),
+  state: i32.doc('HART_STATE. Written by the owner (and by whoever starts it), read by shootdown issuers'),
+  mip: i32.doc('interrupt lines by mip bit. Any thread ors or ands'),
+  fenceRequest: i32.doc('count of remote fences asked. Any thread adds 1, then sets PENDING.FENCE'),
+  fenceAcked: i32.doc('the request count that the owner has served. Issuers wait on it'),
+  fenceCode: i32.doc('not 0: the fences asked include FENCE.I. Any thread stores 1, the owner exchanges'),
+  domain: i32.doc('current domain id, for the probe; -1 if there is no monitor'),
+  view: i32.doc('identity of the current view, for the probe'),
+  thread: i32.doc('thread slot that the hart runs, for the probe'),
+  startPc: i64.doc('where a hart that is started begins. Written by the starter before it stores `state`'),
+  startArgument: i64,
+  csr: i64Array(CSR_CELLS.length),
+  counters: f64Array(COUNTERS.length).doc('one writer; readers may see an older value'),
+  modelCounts: i32Array(MODEL_COUNTS.length).doc('counted by the core itself; the hart moves them to `counters`'),
+  scratchRecords: bytes(96, 16).doc('a decoded page-crossing instruction and the record after it'),
+});
+export type HartBlockView = ReturnType<typeof HartBlock.at>;
+
+/** A decoded parcel: what the interpreter reads instead of the instruction. */
+export const Record16: Layout<Record<'op' | 'step' | 'rd' | 'rs1' | 'rs2' | 'imm' | 'extra', ReturnType<typeof bytes>>> = layout('Record16', {
+  op: bytes(1).doc('operation number'),
+  step: bytes(1).doc('16 times the parcels of the instruction'),
+  rd: bytes(2, 2).doc('byte offset of the register cell'),
+  rs1: bytes(2, 2),
+  rs2: bytes(2, 2),
+  imm: bytes(4, 4),
+  extra: bytes(4, 4).doc('lowest privilege of a plain CSR'),
+});
+export const RECORD_BYTES = 16;
+export const PARCELS_PER_PAGE = 2048;
+/** One record a parcel, and a last one that says: look the next page up. */
+export const DECODED_PAGE_BYTES: number = (PARCELS_PER_PAGE + 1) * RECORD_BYTES;
+
+/** One translation: tags are the page's virtual address, or an impossible one. */
+export const TlbEntry = layout('TlbEntry', {
+  readTag: i64,
+  writeTag: i64,
+  fetchTag: i64,
+  page: i32.doc('linear-memory address of the page'),
+  decoded: i32.doc('linear-memory address of its decoded records, for fetches'),
+  shape: i32.doc('level of the leaf in bits 0-1, global in bit 2; for the modelled TLB'),
+});
+export const TLB_ENTRY_BYTES: number = TlbEntry.sizeBytes;
+export const TLB_ENTRIES = 256;
+export const TLB_BYTES: number = TLB_ENTRIES * TLB_ENTRY_BYTES;
+/** Translation regimes that keep their entries side by side: view, ASID, privilege, SUM, MXR, keys. */
+export const TLB_CONTEXTS = 32;
+/** Odd, so that no page's address equals it. */
+export const NO_TAG_LOW = 0x0000_0001;

@@ -1,0 +1,77 @@
+/**
+ * CSR numbers (vol. II §2.2, tables 3 to 8) and which of them are plain cells.
+ */
+import { csrIndex, type CsrCell } from './core/hart-block.ts';
+
+export const CSR = {
+  cycle: 0xc00,
+  time: 0xc01,
+  instret: 0xc02,
+  sstatus: 0x100,
+  sie: 0x104,
+  stvec: 0x105,
+  scounteren: 0x106,
+  senvcfg: 0x10a,
+  sscratch: 0x140,
+  sepc: 0x141,
+  scause: 0x142,
+  stval: 0x143,
+  sip: 0x144,
+  stimecmp: 0x14d,
+  satp: 0x180,
+  mstatus: 0x300,
+  misa: 0x301,
+  medeleg: 0x302,
+  mideleg: 0x303,
+  mie: 0x304,
+  mtvec: 0x305,
+  mcounteren: 0x306,
+  menvcfg: 0x30a,
+  mcountinhibit: 0x320,
+  mscratch: 0x340,
+  mepc: 0x341,
+  mcause: 0x342,
+  mtval: 0x343,
+  mip: 0x344,
+  pmpcfg0: 0x3a0,
+  pmpaddr0: 0x3b0,
+  mseccfg: 0x747,
+  /** Custom, not part of the RISC-V ISA: rights of the running view over the 32 protection keys. */
+  mkeys: 0x7c0,
+  tselect: 0x7a0,
+  tdata1: 0x7a1,
+  mcycle: 0xb00,
+  minstret: 0xb02,
+  mvendorid: 0xf11,
+  marchid: 0xf12,
+  mimpid: 0xf13,
+  mhartid: 0xf14,
+  mconfigptr: 0xf15,
+} as const;
+
+/** Bits 9:8 of a CSR number are the lowest privilege that may access it (vol. II §2.1). */
+export const csrPrivilege = (number: number): number => (number >> 8) & 3;
+/** Bits 11:10 both set: read-only. */
+export const isReadOnlyCsr = (number: number): boolean => number >> 10 === 3;
+
+/** Cells that read as what was last written, with nothing computed on the way. */
+const PLAIN_READS: readonly CsrCell[] = ['sscratch', 'sepc', 'scause', 'stval', 'stvec', 'mscratch', 'mepc', 'mcause', 'mtval', 'mtvec'];
+/** Cells of these that take any value. */
+const PLAIN_WRITES: readonly CsrCell[] = ['sscratch', 'stval', 'mscratch', 'mtval'];
+
+const CELL_OF_NUMBER: ReadonlyMap<number, CsrCell> = new Map(PLAIN_READS.map((name) => [CSR[name as keyof typeof CSR], name]));
+
+/** If a CSR instruction only reads, or only swaps, a plain cell: which, and who may. */
+export function plainCsr(raw: number): { cell: number; privilege: number; isWrite: boolean } | undefined {
+  const number = raw >>> 20;
+  const name = CELL_OF_NUMBER.get(number);
+  if (name === undefined) return undefined;
+  const funct3 = (raw >>> 12) & 7;
+  const rs1 = (raw >>> 15) & 31;
+  const cell = csrIndex[name];
+  const privilege = csrPrivilege(number);
+  const readsOnly = (funct3 & 3) !== 1 && rs1 === 0;
+  if (readsOnly) return { cell, privilege, isWrite: false };
+  if (funct3 === 1 && PLAIN_WRITES.includes(name)) return { cell, privilege, isWrite: true };
+  return undefined;
+}

@@ -1,0 +1,153 @@
+/**
+ * The decoded pages of one hart: for each physical page that it executes, a record per parcel.
+ *
+ * Records are made from a private copy of the page, taken when the page is first executed, so a page
+ * that is written while it is cached stays consistent with the copy: the hart sees the old code until
+ * its next FENCE.I, as the manual allows (vol. I §5). FENCE.I only marks every copy as unproven; a page
+ * is compared with its copy, and decoded anew if it changed, when it is next entered.
+ */
+import { decode, isFourBytes } from './isa/decoder.ts';
+import { EXIT } from './isa/table.ts';
+import { OPERATION, operationNumber } from './core/generate.ts';
+import { DECODED_PAGE_BYTES, PARCELS_PER_PAGE, RECORD_BYTES, X_SINK } from './core/hart-block.ts';
+import { plainCsr } from './csr-numbers.ts';
+
+/** At most this many records are made at once; a line of code ends sooner or goes on at its next use. */
+const DECODE_AHEAD = 32;
+
+export class DecodeCache {
+  readonly #words: Int32Array;
+  readonly #bytes: Uint8Array;
+  readonly #start: number;
+  readonly #slots: number;
+  /** Physical page number (from the start of RAM) of each slot, -1 if empty. */
+  readonly #pageOfSlot: Int32Array;
+  readonly #slotOfPage: Int16Array;
+  readonly #copies: Uint8Array;
+  readonly #copyView: DataView;
+  readonly #proven: Uint8Array;
+  readonly #ram: number;
+  #nextVictim = 0;
+  /** Parcels decoded since the counter was last read. */
+  decoded = 0;
+
+  constructor(memory: SharedArrayBuffer, start: number, slots: number, ram: number, ramBytes: number) {
+    this.#words = new Int32Array(memory);
+    this.#bytes = new Uint8Array(memory);
+    this.#start = start;
+    this.#slots = slots;
+    this.#ram = ram;
+    this.#pageOfSlot = new Int32Array(slots).fill(-1);
+    this.#slotOfPage = new Int16Array(ramBytes / 4096).fill(-1);
+    this.#copies = new Uint8Array(slots * 4096);
+    this.#copyView = new DataView(this.#copies.buffer);
+    this.#proven = new Uint8Array(slots);
+  }
+
+  /** What FENCE.I does here; the caller drops its fetch translations as well. */
+  markUnproven(): void {
+    this.#proven.fill(0);
+  }
+
+  /**
+   * Linear-memory address of the records of a page of RAM.
+   * @param evicted called if another page had to go: translations that point to it must be dropped
+   */
+  recordsOf(page: number, evicted: () => void): number {
+    let slot = this.#slotOfPage[page] as number;
+    if (slot >= 0) {
+      if (this.#proven[slot] === 0 && !this.#isUnchanged(slot, page)) this.#load(slot, page);
+      this.#proven[slot] = 1;
+      return this.#address(slot);
+    }
+    slot = this.#nextVictim;
+    this.#nextVictim = (slot + 1) % this.#slots;
+    const old = this.#pageOfSlot[slot] as number;
+    if (old >= 0) {
+      this.#slotOfPage[old] = -1;
+      evicted();
+    }
+    this.#pageOfSlot[slot] = page;
+    this.#slotOfPage[page] = slot;
+    this.#load(slot, page);
+    this.#proven[slot] = 1;
+    return this.#address(slot);
+  }
+
+  #address(slot: number): number {
+    return this.#start + slot * DECODED_PAGE_BYTES;
+  }
+
+  #isUnchanged(slot: number, page: number): boolean {
+    const at = this.#ram + page * 4096;
+    const mine = this.#copies.subarray(slot * 4096, slot * 4096 + 4096);
+    return Buffer.compare(mine, this.#bytes.subarray(at, at + 4096)) === 0;
+  }
+
+  #load(slot: number, page: number): void {
+    const at = this.#ram + page * 4096;
+    this.#copies.set(this.#bytes.subarray(at, at + 4096), slot * 4096);
+    const first = this.#address(slot) >> 2;
+    this.#words.fill(0, first, first + DECODED_PAGE_BYTES / 4);
+    this.#words[first + PARCELS_PER_PAGE * 4] = OPERATION.REFETCH;
+  }
+
+  /** Makes the record at `ip`, and those that follow it in a straight line. */
+  decodeAt(ip: number): void {
+    const slot = Math.floor((ip - this.#start) / DECODED_PAGE_BYTES);
+    let parcel = (ip - this.#address(slot)) / RECORD_BYTES;
+    let record = ip;
+    for (let made = 0; made < DECODE_AHEAD && parcel < PARCELS_PER_PAGE; made++) {
+      if ((this.#words[record >> 2] as number) !== 0) return;
+      const offset = slot * 4096 + parcel * 2;
+      let raw = this.#copyView.getUint16(offset, true);
+      if (isFourBytes(raw)) {
+        if (parcel === PARCELS_PER_PAGE - 1) {
+          this.#words[record >> 2] = OPERATION.CROSS;
+          return;
+        }
+        raw |= this.#copyView.getUint16(offset + 2, true) << 16;
+      }
+      const bytes = isFourBytes(raw) ? 4 : 2;
+      const endsLine = writeRecord(this.#words, record, raw);
+      this.decoded += 1;
+      if (endsLine) return;
+      parcel += bytes / 2;
+      record += (bytes / 2) * RECORD_BYTES;
+    }
+  }
+}
+
+/** Encodes one instruction as a record; returns whether a straight line cannot go on behind it. */
+export function writeRecord(words: Int32Array, record: number, raw: number): boolean {
+  const at = record >> 2;
+  const four = isFourBytes(raw);
+  const step = (four ? 2 : 1) * RECORD_BYTES;
+  const d = decode(raw);
+  if (d === undefined) {
+    words[at + 1] = 0;
+    words[at + 2] = four ? raw : raw & 0xffff;
+    words[at + 3] = 0;
+    words[at] = OPERATION.ILLEGAL | (step << 8);
+    return true;
+  }
+  const { instruction } = d;
+  const { meaning } = instruction;
+  const rd = (d.rd === 0 ? X_SINK : d.rd) * 8;
+  let operation = operationNumber.get(instruction.base ?? instruction.name) as number;
+  let rs2 = d.rs2 * 8;
+  let extra = 0;
+  if (meaning.kind === 'exit' && meaning.reason === EXIT.CSR) {
+    const plain = plainCsr(raw);
+    if (plain !== undefined) {
+      operation = plain.isWrite ? OPERATION.CSR_WRITE : OPERATION.CSR_READ;
+      rs2 = plain.cell * 8;
+      extra = plain.privilege;
+    }
+  }
+  words[at + 1] = (d.rs1 * 8) | (rs2 << 16);
+  words[at + 2] = d.imm;
+  words[at + 3] = extra;
+  words[at] = operation | (step << 8) | (rd << 16);
+  return meaning.kind === 'jump' || meaning.kind === 'exit';
+}

@@ -1,0 +1,1058 @@
+/**
+ * One hart: the generated core's other half. The core executes what needs no one else; it returns with
+ * a reason, and this file does what the reason asks: fills the TLB, reaches devices, reads and writes
+ * CSRs, takes traps, parks.
+ *
+ * It does not know whether it runs in a worker of its own or shares a thread with its siblings.
+ * 64-bit values are pairs of signed 32-bit halves; nothing on this path makes a BigInt.
+ */
+import { NO_DEVICE, type Bus } from './bus.ts';
+import type { Clock } from './clock.ts';
+import { OPERATION, type CoreExports } from './core/generate.ts';
+import {
+  counterIndex,
+  csrIndex,
+  HART_STATE,
+  HartBlock,
+  MODEL_COUNTS,
+  PENDING,
+  PRIVILEGE,
+  X_SINK,
+  type Counter,
+  type CsrCell,
+} from './core/hart-block.ts';
+import { MODEL_EMPTY, MODEL_L1_MAX, MODEL_L2_MAX, MODEL_OFFSET, ModelTlb } from './core/tlb-model.ts';
+import { CSR, csrPrivilege, isReadOnlyCsr } from './csr-numbers.ts';
+import { DecodeCache, writeRecord } from './decode-cache.ts';
+import { decode } from './isa/decoder.ts';
+import { EXIT } from './isa/table.ts';
+import { hartBase, type MemoryPlan } from './memory-plan.ts';
+import { RAM_BASE } from './physical-map.ts';
+import { CAUSE, MSTATUS_BITS, NO_FAULT, Translation, type AccessKind } from './translation.ts';
+
+/** Interrupt codes, which are also the bits of mip and mie (vol. II §3.1.9). */
+export const IRQ = { SSI: 1, MSI: 3, STI: 5, MTI: 7, SEI: 9, MEI: 11 } as const;
+const S_INTERRUPTS = (1 << IRQ.SSI) | (1 << IRQ.STI) | (1 << IRQ.SEI);
+const ALL_INTERRUPTS = S_INTERRUPTS | (1 << IRQ.MSI) | (1 << IRQ.MTI) | (1 << IRQ.MEI);
+/** Highest first (vol. II §3.1.9). */
+const INTERRUPT_PRIORITY = [IRQ.MEI, IRQ.MSI, IRQ.MTI, IRQ.SEI, IRQ.SSI, IRQ.STI];
+const DELEGABLE_EXCEPTIONS = 0xb3ff;
+
+/** High half of mstatus: SXL and UXL are 64 bits. */
+const MSTATUS_HIGH = 0xa;
+const MSTATUS_WRITABLE = 0x007e19aa;
+const SSTATUS_MASK = 0x000c0122;
+/** Custom bit of menvcfg: none. STCE is bit 63 (Sstc). */
+const MENVCFG_HIGH_STCE = 1 << 31;
+const ENVCFG_FIOM = 1;
+/** RV64IMAC with S and U. */
+const MISA_LOW = (1 << 0) | (1 << 2) | (1 << 8) | (1 << 12) | (1 << 18) | (1 << 20);
+const MISA_HIGH = 2 << 30;
+/** Open-source architecture numbers are assigned by RISC-V International; ours is none, so 0. */
+const SATP_BARE = 0;
+const SATP_SV39 = 8;
+
+/**
+ * Whoever stands in for M-mode software. Without one, the guest brings its own firmware and traps to M
+ * go to `mtvec`.
+ */
+export interface MachineMode {
+  /** A trap was taken to M: mepc, mcause, mtval and mstatus are as the manual says. Ends with `hart.mret()`. */
+  trap(hart: Hart): void;
+  /** A remote fence was asked of this hart, or the monitor has work for it. */
+  serve(hart: Hart): void;
+}
+
+export interface HartEnvironment {
+  readonly id: number;
+  readonly plan: MemoryPlan;
+  readonly memory: WebAssembly.Memory;
+  readonly core: CoreExports;
+  readonly bus: Bus;
+  readonly clock: Clock;
+  /** Whether time in `mtimecmp` has come for this hart. */
+  readonly machineTimer: { deadline(hart: number): number };
+  readonly hasKeys: boolean;
+  readonly machineMode?: MachineMode;
+}
+
+/** Why `run` came back. */
+export type RunEnd = 'limit' | 'stopped' | 'waiting' | 'requested';
+
+const at = HartBlock.offset;
+const word = (field: keyof typeof at): number => at[field] >> 2;
+
+export class Hart {
+  readonly id: number;
+  readonly base: number;
+  readonly plan: MemoryPlan;
+  readonly words: Int32Array;
+  readonly counters: Float64Array;
+  readonly core: CoreExports;
+  readonly translation: Translation;
+  readonly clock: Clock;
+  readonly machineMode: MachineMode | undefined;
+  readonly #block: number;
+  readonly #bytes: Uint8Array;
+  readonly #data: DataView;
+  readonly #bus: Bus;
+  readonly #machineTimer: HartEnvironment['machineTimer'];
+  readonly #decodeCache: DecodeCache;
+  /** The result of `readCsr` and of other 64-bit reads: two halves. */
+  low = 0;
+  high = 0;
+  #busResult = new Int32Array(2);
+  #modelEntries = 0;
+
+  constructor(environment: HartEnvironment) {
+    const { id, plan, memory, core } = environment;
+    const buffer = memory.buffer as unknown as SharedArrayBuffer;
+    this.id = id;
+    this.plan = plan;
+    this.core = core;
+    this.base = hartBase(plan, id);
+    this.#block = this.base >> 2;
+    this.words = new Int32Array(buffer);
+    this.#bytes = new Uint8Array(buffer);
+    this.#data = new DataView(buffer);
+    this.counters = HartBlock.fields.counters.at(buffer, this.base + at.counters);
+    this.#bus = environment.bus;
+    this.clock = environment.clock;
+    this.#machineTimer = environment.machineTimer;
+    this.machineMode = environment.machineMode;
+    this.#decodeCache = new DecodeCache(
+      buffer,
+      this.base + plan.decodedOffset,
+      plan.decodedPages,
+      plan.ram,
+      plan.ramBytes,
+    );
+    this.translation = new Translation({
+      memory: buffer,
+      core,
+      hartBase: this.base,
+      ram: plan.ram,
+      ramBase: RAM_BASE,
+      ramBytes: plan.ramBytes,
+      hasKeys: environment.hasKeys,
+      decodeCache: this.#decodeCache,
+    });
+  }
+
+  // --- state: any thread may call the first three, the rest only the hart's own ---
+
+  /** Makes the hart look at `bits` of PENDING before its next instruction; wakes it if it is parked. */
+  signal(bits: number): void {
+    const index = this.#block + word('pending');
+    Atomics.or(this.words, index, bits);
+    Atomics.notify(this.words, index);
+  }
+
+  /** Raises or lowers a line of mip. */
+  setInterrupt(bit: number, level: boolean): void {
+    const index = this.#block + word('mip');
+    const before = level ? Atomics.or(this.words, index, 1 << bit) : Atomics.and(this.words, index, ~(1 << bit));
+    if (level && (before & (1 << bit)) === 0) this.signal(PENDING.INTERRUPT);
+  }
+
+  get state(): number {
+    return Atomics.load(this.words, this.#block + word('state'));
+  }
+
+  set state(value: number) {
+    Atomics.store(this.words, this.#block + word('state'), value);
+  }
+
+  /** A word of the hart block. */
+  get(field: keyof typeof at): number {
+    return this.words[this.#block + word(field)] as number;
+  }
+
+  set(field: keyof typeof at, value: number): void {
+    this.words[this.#block + word(field)] = value;
+  }
+
+  get mode(): number {
+    return this.words[this.#block + word('mode')] as number;
+  }
+
+  xLow(register: number): number {
+    return this.words[this.#block + word('x') + 2 * register] as number;
+  }
+
+  xHigh(register: number): number {
+    return this.words[this.#block + word('x') + 2 * register + 1] as number;
+  }
+
+  setX(register: number, low: number, high: number): void {
+    const cell = this.#block + word('x') + 2 * (register === 0 ? X_SINK : register);
+    this.words[cell] = low;
+    this.words[cell + 1] = high;
+  }
+
+  /** A register as the signed 64-bit number it holds, exact below 2^53. */
+  x(register: number): number {
+    return this.xHigh(register) * 2 ** 32 + (this.xLow(register) >>> 0);
+  }
+
+  /** Writes a whole number, |value| < 2^53. */
+  setXNumber(register: number, value: number): void {
+    this.setX(register, value | 0, Math.floor(value / 2 ** 32) | 0);
+  }
+
+  get pcLow(): number {
+    return this.words[this.#block + word('pc')] as number;
+  }
+
+  get pcHigh(): number {
+    return this.words[this.#block + word('pc') + 1] as number;
+  }
+
+  setPc(low: number, high: number): void {
+    this.words[this.#block + word('pc')] = low & ~1;
+    this.words[this.#block + word('pc') + 1] = high;
+  }
+
+  csrLow(name: CsrCell): number {
+    return this.words[this.#block + word('csr') + 2 * csrIndex[name]] as number;
+  }
+
+  csrHigh(name: CsrCell): number {
+    return this.words[this.#block + word('csr') + 2 * csrIndex[name] + 1] as number;
+  }
+
+  setCsr(name: CsrCell, low: number, high: number): void {
+    const cell = this.#block + word('csr') + 2 * csrIndex[name];
+    this.words[cell] = low;
+    this.words[cell + 1] = high;
+  }
+
+  count(name: Counter, by = 1): void {
+    const index = counterIndex[name];
+    this.counters[index] = (this.counters[index] as number) + by;
+  }
+
+  counter(name: Counter): number {
+    return this.counters[counterIndex[name]] as number;
+  }
+
+  get instret(): number {
+    return (this.words[this.#block + word('instret') + 1] as number) * 2 ** 32 + ((this.words[this.#block + word('instret')] as number) >>> 0);
+  }
+
+  #addInstret(by: number): void {
+    const next = this.instret + by;
+    this.words[this.#block + word('instret')] = next | 0;
+    this.words[this.#block + word('instret') + 1] = Math.floor(next / 2 ** 32);
+  }
+
+  /** Reset state (vol. II §3.4): M-mode, everything off, at the given address. */
+  reset(pcLow: number, pcHigh: number): void {
+    this.words.fill(0, this.#block, this.#block + HartBlock.sizeBytes / 4);
+    this.set('mode', PRIVILEGE.M);
+    this.setCsr('mstatus', 0, MSTATUS_HIGH);
+    this.setCsr('stimecmp', -1, -1);
+    this.setPc(pcLow, pcHigh);
+    this.set('domain', -1);
+    this.set('thread', -1);
+    this.translation.flushAll();
+  }
+
+  // --- the run loop ---
+
+  /**
+   * Runs until the limit (instructions, about), a stop, a WFI with nothing to do, or a request to the
+   * host. The hart's state is RUNNING meanwhile and PARKED after, so a shootdown need not wait for it.
+   */
+  run(limit: number): RunEnd {
+    this.state = HART_STATE.RUNNING;
+    this.#serve(PENDING.FENCE);
+    this.translation.select();
+    const end = this.#execute(limit);
+    this.state = HART_STATE.PARKED;
+    this.#settleCounters();
+    return end;
+  }
+
+  #execute(limit: number): RunEnd {
+    const target = this.instret + limit;
+    this.#pollTimer();
+    this.#takeInterrupt();
+    let record = 0;
+    for (;;) {
+      const left = target - this.instret;
+      if (left <= 0) return 'limit';
+      const reason = this.core.run(this.base, left, record);
+      record = 0;
+      switch (reason) {
+        case EXIT.LIMIT:
+          return 'limit';
+        case EXIT.PENDING: {
+          const end = this.#servePending();
+          if (end !== undefined) return end;
+          break;
+        }
+        case EXIT.FETCH_MISS:
+          this.#fill('fetch', this.pcLow, this.pcHigh);
+          break;
+        case EXIT.DECODE:
+          this.#decodeCache.decodeAt(this.get('exitIp'));
+          break;
+        case EXIT.LOAD_MISS:
+        case EXIT.STORE_MISS:
+          this.#finishAccess();
+          break;
+        case EXIT.CROSS:
+          record = this.#recordOfCrossing();
+          break;
+        case EXIT.CSR:
+          this.#csrInstruction(this.#exitImmediate());
+          break;
+        case EXIT.ECALL:
+          this.#addInstret(-1);
+          this.count('ecalls');
+          this.trap(this.mode === PRIVILEGE.U ? CAUSE.ECALL_U : this.mode === PRIVILEGE.S ? CAUSE.ECALL_S : CAUSE.ECALL_M, 0, 0);
+          break;
+        case EXIT.EBREAK:
+          this.#addInstret(-1);
+          this.trap(CAUSE.BREAKPOINT, this.pcLow, this.pcHigh);
+          break;
+        case EXIT.MRET:
+          if (this.mode < PRIVILEGE.M) this.#illegal();
+          else this.mret();
+          break;
+        case EXIT.SRET:
+          if (this.mode < PRIVILEGE.S || (this.mode === PRIVILEGE.S && this.#statusHas(MSTATUS_BITS.TSR))) this.#illegal();
+          else this.sret();
+          break;
+        case EXIT.WFI:
+          if (this.mode === PRIVILEGE.U || (this.mode === PRIVILEGE.S && this.#statusHas(MSTATUS_BITS.TW))) {
+            this.#illegal();
+            break;
+          }
+          this.#advance(4);
+          this.count('wfi');
+          if (!this.#mayWake()) return 'waiting';
+          this.#takeInterrupt();
+          break;
+        case EXIT.SFENCE_VMA:
+          this.#sfence();
+          break;
+        case EXIT.FENCE_I:
+          this.fenceI();
+          this.#advance(4);
+          break;
+        case EXIT.ILLEGAL:
+          this.#addInstret(1);
+          this.#illegal();
+          break;
+      }
+      if (this.#requested) {
+        this.#requested = false;
+        return 'requested';
+      }
+    }
+  }
+
+  #requested = false;
+  /** Makes `run` return after the present instruction; for the monitor's host services. */
+  requestReturn(): void {
+    this.#requested = true;
+  }
+
+  #servePending(): RunEnd | undefined {
+    const bits = Atomics.exchange(this.words, this.#block + word('pending'), 0);
+    if ((bits & PENDING.STOP) !== 0) {
+      // Stays set: the next run must return as well.
+      Atomics.or(this.words, this.#block + word('pending'), PENDING.STOP);
+      return 'stopped';
+    }
+    this.#serve(bits);
+    if ((bits & PENDING.TIMER) !== 0) this.#pollTimer();
+    this.#takeInterrupt();
+    return undefined;
+  }
+
+  #serve(bits: number): void {
+    if ((bits & (PENDING.FENCE | PENDING.MONITOR)) !== 0) this.machineMode?.serve(this);
+  }
+
+  /** Adds what the core and the translation counted on their own. */
+  #settleCounters(): void {
+    this.counters[counterIndex.instructions] = this.instret;
+    this.count('softTlbMisses', this.translation.misses);
+    this.count('softTlbContextEvictions', this.translation.evictions);
+    this.count('decodedParcels', this.#decodeCache.decoded);
+    this.translation.misses = 0;
+    this.translation.evictions = 0;
+    this.#decodeCache.decoded = 0;
+    for (let index = 0; index < MODEL_COUNTS.length; index++) {
+      const cell = this.#block + word('modelCounts') + index;
+      this.count(MODEL_COUNTS[index] as Counter, (this.words[cell] as number) >>> 0);
+      this.words[cell] = 0;
+    }
+  }
+
+  /** Brings every counter up to date; for reading them between two runs or at a mark. */
+  settleCounters(): void {
+    this.#settleCounters();
+  }
+
+  #advance(bytes: number): void {
+    const low = this.pcLow;
+    const next = (low + bytes) | 0;
+    this.words[this.#block + word('pc')] = next;
+    if (next >>> 0 < low >>> 0) this.words[this.#block + word('pc') + 1] = (this.pcHigh + 1) | 0;
+  }
+
+  #exitImmediate(): number {
+    return this.words[(this.get('exitIp') >> 2) + 2] as number;
+  }
+
+  #statusHas(bit: number): boolean {
+    return (this.csrLow('mstatus') & bit) !== 0;
+  }
+
+  /** The instruction that the core left with was counted as retired, but traps. */
+  #illegal(): void {
+    this.#addInstret(-1);
+    this.trap(CAUSE.ILLEGAL, this.#exitImmediate(), 0);
+  }
+
+  // --- traps ---
+
+  /** Takes an exception (vol. II §3.1.7, §3.1.8): to S if it is delegated, else to M. */
+  trap(cause: number, tvalLow: number, tvalHigh: number): void {
+    this.count('traps');
+    const toS = this.mode <= PRIVILEGE.S && ((this.csrLow('medeleg') >>> cause) & 1) === 1;
+    if (toS) this.#enterS(cause, 0, tvalLow, tvalHigh);
+    else this.#enterM(cause, 0, tvalLow, tvalHigh);
+  }
+
+  #enterS(cause: number, causeHigh: number, tvalLow: number, tvalHigh: number): void {
+    const status = this.csrLow('mstatus');
+    this.setCsr('sepc', this.pcLow, this.pcHigh);
+    this.setCsr('scause', cause, causeHigh);
+    this.setCsr('stval', tvalLow, tvalHigh);
+    const next =
+      (status & ~(MSTATUS_BITS.SPP | MSTATUS_BITS.SPIE | MSTATUS_BITS.SIE)) |
+      (this.mode === PRIVILEGE.S ? MSTATUS_BITS.SPP : 0) |
+      ((status & MSTATUS_BITS.SIE) === 0 ? 0 : MSTATUS_BITS.SPIE);
+    this.setCsr('mstatus', next, MSTATUS_HIGH);
+    this.set('mode', PRIVILEGE.S);
+    this.#vector('stvec', cause, causeHigh);
+    this.translation.select();
+  }
+
+  #enterM(cause: number, causeHigh: number, tvalLow: number, tvalHigh: number): void {
+    const status = this.csrLow('mstatus');
+    this.setCsr('mepc', this.pcLow, this.pcHigh);
+    this.setCsr('mcause', cause, causeHigh);
+    this.setCsr('mtval', tvalLow, tvalHigh);
+    const next =
+      (status & ~(MSTATUS_BITS.MPP | MSTATUS_BITS.MPIE | MSTATUS_BITS.MIE)) |
+      (this.mode << MSTATUS_BITS.MPP_SHIFT) |
+      ((status & MSTATUS_BITS.MIE) === 0 ? 0 : MSTATUS_BITS.MPIE);
+    this.setCsr('mstatus', next, MSTATUS_HIGH);
+    this.set('mode', PRIVILEGE.M);
+    if (this.machineMode !== undefined) {
+      this.machineMode.trap(this);
+      return;
+    }
+    this.#vector('mtvec', cause, causeHigh);
+    this.translation.select();
+  }
+
+  /** Mode 1 (vectored) adds four times the cause for interrupts. */
+  #vector(name: 'stvec' | 'mtvec', cause: number, causeHigh: number): void {
+    const low = this.csrLow(name);
+    const vectored = (low & 1) === 1 && causeHigh !== 0;
+    this.setPc(low & ~3, this.csrHigh(name));
+    if (vectored) this.#advance(4 * cause);
+  }
+
+  /** MRET (vol. II §3.3.2). */
+  mret(): void {
+    const status = this.csrLow('mstatus');
+    const previous = (status >> MSTATUS_BITS.MPP_SHIFT) & 3;
+    let next = (status & ~(MSTATUS_BITS.MPP | MSTATUS_BITS.MIE)) | MSTATUS_BITS.MPIE;
+    if ((status & MSTATUS_BITS.MPIE) !== 0) next |= MSTATUS_BITS.MIE;
+    if (previous !== PRIVILEGE.M) next &= ~MSTATUS_BITS.MPRV;
+    this.setCsr('mstatus', next, MSTATUS_HIGH);
+    this.set('mode', previous);
+    this.setPc(this.csrLow('mepc'), this.csrHigh('mepc'));
+    this.translation.select();
+    this.#takeInterrupt();
+  }
+
+  sret(): void {
+    const status = this.csrLow('mstatus');
+    const previous = (status & MSTATUS_BITS.SPP) === 0 ? PRIVILEGE.U : PRIVILEGE.S;
+    let next = (status & ~(MSTATUS_BITS.SPP | MSTATUS_BITS.SIE | MSTATUS_BITS.MPRV)) | MSTATUS_BITS.SPIE;
+    if ((status & MSTATUS_BITS.SPIE) !== 0) next |= MSTATUS_BITS.SIE;
+    this.setCsr('mstatus', next, MSTATUS_HIGH);
+    this.set('mode', previous);
+    this.setPc(this.csrLow('sepc'), this.csrHigh('sepc'));
+    this.translation.select();
+    this.#takeInterrupt();
+  }
+
+  #pendingInterrupts(): number {
+    return Atomics.load(this.words, this.#block + word('mip')) & this.csrLow('mie');
+  }
+
+  /** WFI resumes on any enabled pending interrupt, whatever the global enables say (vol. II §3.3.3). */
+  #mayWake(): boolean {
+    this.#pollTimer();
+    return this.#pendingInterrupts() !== 0 || this.get('pending') !== 0;
+  }
+
+  /** Takes the highest-priority interrupt that is pending and enabled, if there is one. */
+  #takeInterrupt(): void {
+    const pending = this.#pendingInterrupts();
+    if (pending === 0) return;
+    const status = this.csrLow('mstatus');
+    const delegated = this.csrLow('mideleg');
+    const { mode } = this;
+    const forM = pending & ~delegated;
+    const forS = pending & delegated;
+    if (forM !== 0 && (mode < PRIVILEGE.M || (status & MSTATUS_BITS.MIE) !== 0)) {
+      this.count('interrupts');
+      this.#enterM(highest(forM), 1 << 31, 0, 0);
+    } else if (forS !== 0 && (mode < PRIVILEGE.S || (mode === PRIVILEGE.S && (status & MSTATUS_BITS.SIE) !== 0))) {
+      this.count('interrupts');
+      this.#enterS(highest(forS), 1 << 31, 0, 0);
+    }
+  }
+
+  // --- timers ---
+
+  #deadline(cell: 'stimecmp'): number {
+    return (this.csrHigh(cell) >>> 0) * 2 ** 32 + (this.csrLow(cell) >>> 0);
+  }
+
+  #hasSstc(): boolean {
+    return (this.csrHigh('menvcfg') & MENVCFG_HIGH_STCE) !== 0;
+  }
+
+  /** Sets MTIP, and STIP where Sstc is on, as time has it. */
+  #pollTimer(): void {
+    const now = this.clock.now();
+    this.setInterrupt(IRQ.MTI, now >= this.#machineTimer.deadline(this.id));
+    if (this.#hasSstc()) this.setInterrupt(IRQ.STI, now >= this.#deadline('stimecmp'));
+  }
+
+  /** Ticks until a timer that is enabled fires; Infinity if none will. */
+  ticksToTimer(): number {
+    const now = this.clock.now();
+    const mie = this.csrLow('mie');
+    let soonest = Infinity;
+    if ((mie & (1 << IRQ.MTI)) !== 0) soonest = this.#machineTimer.deadline(this.id) - now;
+    if ((mie & (1 << IRQ.STI)) !== 0 && this.#hasSstc()) soonest = Math.min(soonest, this.#deadline('stimecmp') - now);
+    return Math.max(0, soonest);
+  }
+
+  /**
+   * Sleeps until something is pending, a timer fires, or the time is up; only for a thread that carries
+   * this hart alone. The state is PARKED.
+   */
+  park(maxMs: number): void {
+    const ticks = this.ticksToTimer();
+    const timeout = Math.min(maxMs, ticks / 10_000);
+    if (timeout > 0) Atomics.wait(this.words, this.#block + word('pending'), 0, timeout);
+  }
+
+  /** Whether a hart that waits in WFI has something to do now. */
+  hasWork(): boolean {
+    return this.#mayWake();
+  }
+
+  // --- memory ---
+
+  /** Fills the TLB, or takes the fault. Returns whether the access may be tried again. */
+  #fill(access: AccessKind, low: number, high: number): boolean {
+    const fault = this.translation.translate(low, high, access, access === 'fetch' ? 2 : 1);
+    if (fault !== NO_FAULT) {
+      this.trap(fault, low, high);
+      return false;
+    }
+    if (!this.translation.remember(low, high, access)) {
+      if (access === 'fetch') this.trap(CAUSE.FETCH_ACCESS, low, high);
+      return false;
+    }
+    return true;
+  }
+
+  /**
+   * A load or a store that the core could not do: no translation yet (then it repeats it), a device, a
+   * page that may not be remembered, or one that crosses pages (then it is finished here).
+   */
+  #finishAccess(): void {
+    const raw = this.#rawAtPc();
+    const d = raw === undefined ? undefined : decode(raw);
+    if (raw === undefined || d === undefined) return;
+    const { meaning } = d.instruction;
+    const low = this.get('faultAddress');
+    const high = this.words[this.#block + word('faultAddress') + 1] as number;
+    const bytes = 'bytes' in meaning ? meaning.bytes : 1;
+    const isAtomic = meaning.kind === 'lr' || meaning.kind === 'sc' || meaning.kind === 'amo' || meaning.kind === 'amoLoop';
+    const access: AccessKind = meaning.kind === 'load' || meaning.kind === 'lr' ? 'load' : 'store';
+    if (isAtomic && (low & (bytes - 1)) !== 0) {
+      this.trap(meaning.kind === 'lr' ? CAUSE.LOAD_MISALIGNED : CAUSE.STORE_MISALIGNED, low, high);
+      return;
+    }
+    if ((low & 0xfff) + bytes > 4096) {
+      this.#finishCrossing(d.rd, d.rs2, meaning.kind === 'load', bytes, meaning.kind === 'load' && meaning.signed, low, high, d.instruction.bytes);
+      return;
+    }
+    const fault = this.translation.translate(low, high, access, bytes);
+    if (fault !== NO_FAULT) {
+      this.trap(fault, low, high);
+      return;
+    }
+    if (this.translation.remember(low, high, access)) return;
+    const host = this.translation.hostAddress(bytes);
+    if (isAtomic) {
+      // Neither devices nor pages that PMP cuts support atomics here (PMA; vol. II §3.6.3).
+      this.trap(access === 'load' ? CAUSE.LOAD_ACCESS : CAUSE.STORE_ACCESS, low, high);
+      return;
+    }
+    if (meaning.kind === 'load') {
+      if (!this.#readPhysical(host, this.translation.physical, bytes)) {
+        this.trap(CAUSE.LOAD_ACCESS, low, high);
+        return;
+      }
+      this.#extend(bytes, meaning.signed);
+      this.setX(d.rd, this.low, this.high);
+    } else if (!this.#writePhysical(host, this.translation.physical, bytes, this.xLow(d.rs2), this.xHigh(d.rs2))) {
+      this.trap(CAUSE.STORE_ACCESS, low, high);
+      return;
+    }
+    this.#addInstret(1);
+    this.#advance(d.instruction.bytes);
+  }
+
+  /** Reads up to 8 bytes of RAM or a device into `low` and `high`, zero-extended. */
+  #readPhysical(host: number, physical: number, bytes: number): boolean {
+    if (host !== 0) {
+      this.low = 0;
+      this.high = 0;
+      if (bytes === 8) {
+        this.low = this.#data.getInt32(host, true);
+        this.high = this.#data.getInt32(host + 4, true);
+      } else {
+        this.low = bytes === 4 ? this.#data.getInt32(host, true) : bytes === 2 ? this.#data.getUint16(host, true) : this.#data.getUint8(host);
+      }
+      return true;
+    }
+    if (bytes === 8) {
+      if (!this.#bus.load64(physical, this.#busResult, this.id)) return false;
+      this.low = this.#busResult[0] as number;
+      this.high = this.#busResult[1] as number;
+      return true;
+    }
+    const value = this.#bus.load(physical, bytes as 1 | 2 | 4, this.id);
+    if (value === NO_DEVICE) return false;
+    this.low = value | 0;
+    this.high = 0;
+    return true;
+  }
+
+  #writePhysical(host: number, physical: number, bytes: number, low: number, high: number): boolean {
+    if (host !== 0) {
+      if (bytes === 8) {
+        this.#data.setInt32(host, low, true);
+        this.#data.setInt32(host + 4, high, true);
+      } else if (bytes === 4) this.#data.setInt32(host, low, true);
+      else if (bytes === 2) this.#data.setInt16(host, low, true);
+      else this.#data.setInt8(host, low);
+      return true;
+    }
+    return bytes === 8
+      ? this.#bus.store64(physical, low, high, this.id)
+      : this.#bus.store(physical, bytes as 1 | 2 | 4, low, this.id);
+  }
+
+  /** Sign-extends `low`/`high` from a loaded width. */
+  #extend(bytes: number, signed: boolean): void {
+    if (bytes === 8) return;
+    if (signed) {
+      const shift = 32 - 8 * bytes;
+      this.low = (this.low << shift) >> shift;
+      this.high = this.low >> 31;
+    } else {
+      this.high = 0;
+    }
+  }
+
+  /** A misaligned access over two pages, byte by byte: both pages are checked before anything is written. */
+  #finishCrossing(rd: number, rs2: number, isLoad: boolean, bytes: number, signed: boolean, low: number, high: number, length: number): void {
+    const access: AccessKind = isLoad ? 'load' : 'store';
+    const hosts: number[] = [];
+    for (let n = 0; n < bytes; n++) {
+      const byteLow = (low + n) | 0;
+      const byteHigh = byteLow >>> 0 < low >>> 0 ? (high + 1) | 0 : high;
+      const fault = this.translation.translate(byteLow, byteHigh, access, 1);
+      if (fault !== NO_FAULT) {
+        this.trap(fault, byteLow, byteHigh);
+        return;
+      }
+      const host = this.translation.hostAddress(1);
+      if (host === 0) {
+        this.trap(isLoad ? CAUSE.LOAD_ACCESS : CAUSE.STORE_ACCESS, byteLow, byteHigh);
+        return;
+      }
+      hosts.push(host);
+    }
+    if (isLoad) {
+      this.low = 0;
+      this.high = 0;
+      hosts.forEach((host, n) => {
+        const byte = this.#bytes[host] as number;
+        if (n < 4) this.low |= byte << (8 * n);
+        else this.high |= byte << (8 * (n - 4));
+      });
+      this.#extend(bytes, signed);
+      this.setX(rd, this.low, this.high);
+    } else {
+      hosts.forEach((host, n) => {
+        this.#bytes[host] = n < 4 ? this.xLow(rs2) >>> (8 * n) : this.xHigh(rs2) >>> (8 * (n - 4));
+      });
+    }
+    this.#addInstret(1);
+    this.#advance(length);
+  }
+
+  /** The instruction at pc, whose first page is mapped (it was just executed from). */
+  #rawAtPc(): number | undefined {
+    const first = this.#fetchParcel(0);
+    if (first === undefined || (first & 3) !== 3) return first;
+    const second = this.#fetchParcel(2);
+    return second === undefined ? undefined : first | (second << 16);
+  }
+
+  /** A parcel at pc + offset, or undefined after taking the fault. */
+  #fetchParcel(offset: number): number | undefined {
+    const low = (this.pcLow + offset) | 0;
+    const high = low >>> 0 < this.pcLow >>> 0 ? (this.pcHigh + 1) | 0 : this.pcHigh;
+    const fault = this.translation.translate(low, high, 'fetch', 2);
+    const host = fault === NO_FAULT ? this.translation.hostAddress(2) : 0;
+    if (fault !== NO_FAULT || host === 0) {
+      this.trap(fault === NO_FAULT ? CAUSE.FETCH_ACCESS : fault, low, high);
+      return undefined;
+    }
+    return this.#data.getUint16(host, true);
+  }
+
+  /** A record for the instruction at pc, whose halves lie on two pages; 0 after taking a fault. */
+  #recordOfCrossing(): number {
+    const raw = this.#rawAtPc();
+    if (raw === undefined) return 0;
+    const record = this.base + at.scratchRecords;
+    writeRecord(this.words, record, raw);
+    // The record two parcels on sends the core back to look pc up.
+    this.words[(record >> 2) + 8] = OPERATION.REFETCH;
+    return record;
+  }
+
+  // --- fences ---
+
+  #sfence(): void {
+    if (this.mode === PRIVILEGE.U || (this.mode === PRIVILEGE.S && this.#statusHas(MSTATUS_BITS.TVM))) {
+      this.#illegal();
+      return;
+    }
+    const raw = this.#exitImmediate();
+    const rs1 = (raw >>> 15) & 31;
+    const rs2 = (raw >>> 20) & 31;
+    const asid = rs2 === 0 ? -1 : this.xLow(rs2) & 0xffff;
+    if (rs1 === 0) this.fenceAll(asid);
+    else this.fencePage(this.xLow(rs1), this.xHigh(rs1), asid);
+    this.#advance(4);
+  }
+
+  /** sfence.vma for every address, of one ASID or (`asid` < 0) of all. */
+  fenceAll(asid: number): void {
+    this.count('fencesAll');
+    if (asid < 0) this.translation.flushAll();
+    else this.translation.flushAsid(asid);
+    if (this.#modelEntries > 0) this.#modelForget((key) => asid < 0 || Number((key >> 44n) & 0xffffn) === asid);
+  }
+
+  /** sfence.vma for one address. */
+  fencePage(low: number, high: number, asid: number): void {
+    this.count('fencesPage');
+    this.translation.flushPage(low, high, asid);
+    if (this.#modelEntries > 0) {
+      const page = (BigInt(high >>> 0) << 32n) | BigInt(low >>> 0);
+      this.#modelForget((key) => {
+        const shift = 12n + 9n * ((key >> 40n) & 3n);
+        return (key & ((1n << 40n) - 1n)) === ((page >> shift) & ((1n << 40n) - 1n));
+      });
+    }
+  }
+
+  fenceI(): void {
+    this.#decodeCache.markUnproven();
+    this.translation.flushFetch();
+  }
+
+  // --- the modelled TLB ---
+
+  /** Gives the modelled TLB its size; 0 entries switch it off. Only the exact core feeds it. */
+  configureModel(l1Entries: number, l2Entries: number): void {
+    if (l1Entries > MODEL_L1_MAX || l2Entries > MODEL_L2_MAX) throw new RangeError('the modelled TLB is too large');
+    this.#modelEntries = l1Entries;
+    const model = (this.base + MODEL_OFFSET) >> 2;
+    this.words[model + (ModelTlb.offset.l1Entries >> 2)] = l1Entries;
+    this.words[model + (ModelTlb.offset.l2Entries >> 2)] = l2Entries;
+    this.#modelForget(() => true);
+    this.#modelAsid();
+  }
+
+  #modelAsid(): void {
+    const satpHigh = this.csrHigh('satp');
+    const on = this.#modelEntries > 0 && satpHigh >>> 28 === SATP_SV39;
+    this.words[((this.base + MODEL_OFFSET) >> 2) + (ModelTlb.offset.asid >> 2)] = on ? (satpHigh >>> 12) & 0xffff : -1;
+  }
+
+  #modelForget(matches: (key: bigint) => boolean): void {
+    const cells = new BigInt64Array(this.words.buffer, this.base + MODEL_OFFSET + ModelTlb.offset.last, 2 + 2 * MODEL_L1_MAX + MODEL_L2_MAX);
+    for (let n = 0; n < cells.length; n++) {
+      if (matches(cells[n] as bigint)) cells[n] = MODEL_EMPTY;
+    }
+  }
+
+  // --- CSRs ---
+
+  #csrInstruction(raw: number): void {
+    const number = raw >>> 20;
+    const funct3 = (raw >>> 12) & 7;
+    const rs1 = (raw >>> 15) & 31;
+    const rd = (raw >>> 7) & 31;
+    const isImmediate = funct3 >= 4;
+    const sourceLow = isImmediate ? rs1 : this.xLow(rs1);
+    const sourceHigh = isImmediate ? 0 : this.xHigh(rs1);
+    const operation = funct3 & 3;
+    const writes = operation === 1 || rs1 !== 0;
+    if (this.mode < csrPrivilege(number) || (writes && isReadOnlyCsr(number)) || !this.readCsr(number)) {
+      this.#illegal();
+      return;
+    }
+    const oldLow = this.low;
+    const oldHigh = this.high;
+    if (writes) {
+      const low = operation === 1 ? sourceLow : operation === 2 ? oldLow | sourceLow : oldLow & ~sourceLow;
+      const high = operation === 1 ? sourceHigh : operation === 2 ? oldHigh | sourceHigh : oldHigh & ~sourceHigh;
+      this.writeCsr(number, low, high);
+    }
+    this.setX(rd, oldLow, oldHigh);
+    this.#advance(4);
+    if (writes) this.#takeInterrupt();
+  }
+
+  #give(low: number, high: number): true {
+    this.low = low;
+    this.high = high;
+    return true;
+  }
+
+  #giveNumber(value: number): true {
+    return this.#give(value | 0, Math.floor(value / 2 ** 32) | 0);
+  }
+
+  #mayReadCounter(bit: number): boolean {
+    if (this.mode < PRIVILEGE.M && ((this.csrLow('mcounteren') >>> bit) & 1) === 0) return false;
+    return this.mode !== PRIVILEGE.U || ((this.csrLow('scounteren') >>> bit) & 1) === 1;
+  }
+
+  /** Reads a CSR into `low` and `high`; false if there is none, or the mode may not read it now. */
+  readCsr(number: number): boolean {
+    switch (number) {
+      case CSR.sstatus:
+        return this.#give(this.csrLow('mstatus') & SSTATUS_MASK, 2);
+      case CSR.sie:
+        return this.#give(this.csrLow('mie') & this.csrLow('mideleg'), 0);
+      case CSR.sip:
+        return this.#give(Atomics.load(this.words, this.#block + word('mip')) & this.csrLow('mideleg'), 0);
+      case CSR.mip:
+        return this.#give(Atomics.load(this.words, this.#block + word('mip')), 0);
+      case CSR.satp:
+        if (this.mode === PRIVILEGE.S && this.#statusHas(MSTATUS_BITS.TVM)) return false;
+        return this.#give(this.csrLow('satp'), this.csrHigh('satp'));
+      case CSR.stimecmp:
+        if (this.mode === PRIVILEGE.S && (!this.#hasSstc() || ((this.csrLow('mcounteren') >>> 1) & 1) === 0)) return false;
+        return this.#give(this.csrLow('stimecmp'), this.csrHigh('stimecmp'));
+      case CSR.cycle:
+        return this.#mayReadCounter(0) && this.#giveNumber(this.instret);
+      case CSR.time:
+        return this.#mayReadCounter(1) && this.#giveNumber(this.clock.now());
+      case CSR.instret:
+        return this.#mayReadCounter(2) && this.#giveNumber(this.instret);
+      case CSR.mcycle:
+      case CSR.minstret:
+        return this.#giveNumber(this.instret);
+      case CSR.misa:
+        return this.#give(MISA_LOW, MISA_HIGH);
+      case CSR.mhartid:
+        return this.#give(this.id, 0);
+      case CSR.mvendorid:
+      case CSR.marchid:
+      case CSR.mimpid:
+      case CSR.mconfigptr:
+      case CSR.mcountinhibit:
+        return this.#give(0, 0);
+      case CSR.mkeys:
+        return this.translation.hasKeys && this.#give(this.csrLow('mkeys'), this.csrHigh('mkeys'));
+      case CSR.tselect:
+        // One trigger exists that is hard-wired to type 0: none (Sdtrig: "there is no trigger at this tselect").
+        return this.#give(0, 0);
+      case CSR.tdata1:
+        return this.#give(0, 0);
+    }
+    if (number >= CSR.pmpaddr0 && number < CSR.pmpaddr0 + 64) {
+      return number < CSR.pmpaddr0 + 16 ? this.#giveNumber(this.translation.pmp.address(number - CSR.pmpaddr0)) : this.#give(0, 0);
+    }
+    if (number >= CSR.pmpcfg0 && number < CSR.pmpcfg0 + 16) {
+      const register = number - CSR.pmpcfg0;
+      if (register % 2 === 1) return false; // odd ones are RV32's
+      if (register > 2) return this.#give(0, 0);
+      const half = (from: number): number => [0, 1, 2, 3].reduce((bits, n) => bits | (this.translation.pmp.config(from + n) << (8 * n)), 0);
+      return this.#give(half(register * 4), half(register * 4 + 4));
+    }
+    // Hardware performance counters 3 to 31 read as zero (vol. II §3.1.10).
+    if ((number >= 0xb03 && number <= 0xb1f) || (number >= 0x323 && number <= 0x33f)) return this.#give(0, 0);
+    if (number >= 0xc03 && number <= 0xc1f) return this.#mayReadCounter(number - 0xc00) && this.#give(0, 0);
+    const cell = CELL_NUMBERS.get(number);
+    return cell !== undefined && this.#give(this.csrLow(cell), this.csrHigh(cell));
+  }
+
+  /** Writes a CSR that `readCsr` accepted, keeping only legal values (WARL). */
+  writeCsr(number: number, low: number, high: number): void {
+    switch (number) {
+      case CSR.mstatus:
+      case CSR.sstatus: {
+        const mask = number === CSR.mstatus ? MSTATUS_WRITABLE : SSTATUS_MASK;
+        let next = (this.csrLow('mstatus') & ~mask) | (low & mask);
+        // MPP = 2 is reserved: keep what was there.
+        if (((next >> MSTATUS_BITS.MPP_SHIFT) & 3) === 2) next = (next & ~MSTATUS_BITS.MPP) | (this.csrLow('mstatus') & MSTATUS_BITS.MPP);
+        this.setCsr('mstatus', next, MSTATUS_HIGH);
+        this.translation.select();
+        return;
+      }
+      case CSR.mie:
+        this.setCsr('mie', low & ALL_INTERRUPTS, 0);
+        return;
+      case CSR.sie: {
+        const mask = this.csrLow('mideleg');
+        this.setCsr('mie', (this.csrLow('mie') & ~mask) | (low & mask), 0);
+        return;
+      }
+      case CSR.mip:
+        this.#writeMip(low, (1 << IRQ.SSI) | (1 << IRQ.SEI) | (this.#hasSstc() ? 0 : 1 << IRQ.STI));
+        return;
+      case CSR.sip:
+        this.#writeMip(low, (1 << IRQ.SSI) & this.csrLow('mideleg'));
+        return;
+      case CSR.medeleg:
+        this.setCsr('medeleg', low & DELEGABLE_EXCEPTIONS, 0);
+        return;
+      case CSR.mideleg:
+        this.setCsr('mideleg', low & S_INTERRUPTS, 0);
+        return;
+      case CSR.satp: {
+        const mode = high >>> 28;
+        if (mode !== SATP_BARE && mode !== SATP_SV39) return; // the whole write has no effect (vol. II §12.1.11)
+        this.setSatp(low, high);
+        return;
+      }
+      case CSR.stimecmp:
+        this.setCsr('stimecmp', low, high);
+        this.#pollTimer();
+        return;
+      case CSR.mtvec:
+      case CSR.stvec:
+        this.setCsr(number === CSR.mtvec ? 'mtvec' : 'stvec', (low & 3) > 1 ? low & ~3 : low, high);
+        return;
+      case CSR.mepc:
+      case CSR.sepc:
+        this.setCsr(number === CSR.mepc ? 'mepc' : 'sepc', low & ~1, high);
+        return;
+      case CSR.menvcfg:
+        this.setCsr('menvcfg', low & ENVCFG_FIOM, high & MENVCFG_HIGH_STCE);
+        return;
+      case CSR.senvcfg:
+        this.setCsr('senvcfg', low & ENVCFG_FIOM, 0);
+        return;
+      case CSR.mkeys:
+        this.setKeys(low, high);
+        return;
+      case CSR.misa:
+      case CSR.mcountinhibit:
+      case CSR.mcycle:
+      case CSR.minstret:
+      case CSR.tselect:
+      case CSR.tdata1:
+        return;
+    }
+    if (number >= CSR.pmpaddr0 && number < CSR.pmpaddr0 + 16) {
+      this.translation.pmp.setAddress(number - CSR.pmpaddr0, (high & 0x3fffff) * 2 ** 32 + (low >>> 0));
+      this.translation.flushAll();
+      return;
+    }
+    if (number === CSR.pmpcfg0 || number === CSR.pmpcfg0 + 2) {
+      const first = (number - CSR.pmpcfg0) * 4;
+      for (let n = 0; n < 8; n++) {
+        this.translation.pmp.setConfig(first + n, ((n < 4 ? low : high) >>> (8 * (n & 3))) & 0xff);
+      }
+      this.translation.flushAll();
+      return;
+    }
+    const cell = CELL_NUMBERS.get(number);
+    if (cell !== undefined) this.setCsr(cell, low, high);
+  }
+
+  #writeMip(low: number, writable: number): void {
+    const index = this.#block + word('mip');
+    Atomics.or(this.words, index, low & writable);
+    Atomics.and(this.words, index, low | ~writable);
+  }
+
+  /** Installs a root and ASID; translations of other roots and ASIDs stay where they are. */
+  setSatp(low: number, high: number): void {
+    this.setCsr('satp', low, high); // the PPN has 44 bits, the ASID 16: every bit is kept
+    this.count('satpWrites');
+    if (this.#modelEntries > 0) this.#modelAsid();
+    this.translation.select();
+  }
+
+  /** Rights over the protection keys: bit 2k access, bit 2k+1 write. */
+  setKeys(low: number, high: number): void {
+    this.setCsr('mkeys', low, high);
+    this.count('keyWrites');
+    this.translation.select();
+  }
+}
+
+const CELL_NUMBERS: ReadonlyMap<number, CsrCell> = new Map<number, CsrCell>([
+  [CSR.mstatus, 'mstatus'],
+  [CSR.medeleg, 'medeleg'],
+  [CSR.mideleg, 'mideleg'],
+  [CSR.mie, 'mie'],
+  [CSR.mtvec, 'mtvec'],
+  [CSR.mscratch, 'mscratch'],
+  [CSR.mepc, 'mepc'],
+  [CSR.mcause, 'mcause'],
+  [CSR.mtval, 'mtval'],
+  [CSR.mcounteren, 'mcounteren'],
+  [CSR.menvcfg, 'menvcfg'],
+  [CSR.stvec, 'stvec'],
+  [CSR.sscratch, 'sscratch'],
+  [CSR.sepc, 'sepc'],
+  [CSR.scause, 'scause'],
+  [CSR.stval, 'stval'],
+  [CSR.scounteren, 'scounteren'],
+  [CSR.senvcfg, 'senvcfg'],
+]);
+
+const highest = (pending: number): number => INTERRUPT_PRIORITY.find((irq) => (pending & (1 << irq)) !== 0) as number;

@@ -1,0 +1,51 @@
+/**
+ * Prints an instruction as the assembler would take it. Generated from the ISA table's operand fields
+ * and syntaxes; compressed instructions keep their own names.
+ */
+import { decode, extract } from './decoder.ts';
+import type { Syntax } from './table.ts';
+
+/** ABI names of x0..x31 (RISC-V psABI, "Integer Register Convention"). */
+export const REGISTER_NAMES: readonly string[] = [
+  ...['zero', 'ra', 'sp', 'gp', 'tp', 't0', 't1', 't2', 's0', 's1'],
+  ...['a0', 'a1', 'a2', 'a3', 'a4', 'a5', 'a6', 'a7'],
+  ...['s2', 's3', 's4', 's5', 's6', 's7', 's8', 's9', 's10', 's11', 't3', 't4', 't5', 't6'],
+];
+
+const name = (register: number): string => REGISTER_NAMES[register] ?? `x${register}`;
+
+/**
+ * One instruction as text; `.half`/`.word` for an encoding that is in no table.
+ * @param raw the encoding; only the low 16 bits count if it is compressed
+ * @param pc its address, for branch targets
+ */
+export function disassemble(raw: number, pc: bigint): string {
+  const d = decode(raw);
+  if (d === undefined) {
+    return (raw & 3) === 3 ? `.word 0x${(raw >>> 0).toString(16)}` : `.half 0x${(raw & 0xffff).toString(16)}`;
+  }
+  const imm = extract(d.instruction.operands.imm, raw);
+  const target = `0x${BigInt.asUintN(64, pc + BigInt(imm)).toString(16)}`;
+  const text: Record<Syntax, () => string> = {
+    none: () => '',
+    'rd,rs1,rs2': () => `${name(d.rd)}, ${name(d.rs1)}, ${name(d.rs2)}`,
+    'rd,rs1,imm': () => `${name(d.rd)}, ${name(d.rs1)}, ${imm}`,
+    'rd,imm(rs1)': () => `${name(d.rd)}, ${imm}(${name(d.rs1)})`,
+    'rs2,imm(rs1)': () => `${name(d.rs2)}, ${imm}(${name(d.rs1)})`,
+    'rs1,rs2,target': () => `${name(d.rs1)}, ${name(d.rs2)}, ${target}`,
+    'rd,target': () => `${name(d.rd)}, ${target}`,
+    'rd,upper': () => `${name(d.rd)}, 0x${((imm >>> 12) & 0xfffff).toString(16)}`,
+    'rd,(rs1)': () => `${name(d.rd)}, (${name(d.rs1)})`,
+    'rd,rs2,(rs1)': () => `${name(d.rd)}, ${name(d.rs2)}, (${name(d.rs1)})`,
+    'rd,csr,rs1': () => `${name(d.rd)}, 0x${((raw >>> 20) & 0xfff).toString(16)}, ${name(d.rs1)}`,
+    'rd,csr,uimm': () => `${name(d.rd)}, 0x${((raw >>> 20) & 0xfff).toString(16)}, ${d.rs1}`,
+    'rs1,rs2': () => `${name(d.rs1)}, ${name(d.rs2)}`,
+    fence: () => fenceText(imm),
+  };
+  return `${d.instruction.name} ${text[d.instruction.syntax]()}`.trimEnd();
+}
+
+function fenceText(imm: number): string {
+  const set = (bits: number): string => ['i', 'o', 'r', 'w'].filter((_, at) => (bits & (8 >> at)) !== 0).join('') || '0';
+  return `${set((imm >> 4) & 15)}, ${set(imm & 15)}`;
+}

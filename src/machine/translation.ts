@@ -1,0 +1,423 @@
+/**
+ * Address translation of one hart: the Sv39 walk, physical memory protection, and the soft TLB that
+ * remembers what they decided.
+ *
+ * "Sv39" and "Virtual Address Translation Process", vol. II (20250508) §12.4 and §12.3.2; step numbers
+ * are the manual's. A and D are handled as Svade demands: a page fault asks software to set them.
+ *
+ * The soft TLB keeps one table per regime (view, ASID, privilege, SUM, MXR, keys), so a change of regime
+ * only chooses another table: nothing is flushed on a trap, a gate or a `satp` write.
+ */
+import type { CoreExports } from './core/generate.ts';
+import { csrIndex, HartBlock, NO_TAG_LOW, PRIVILEGE, TLB_BYTES, TLB_CONTEXTS, TLB_ENTRIES, TLB_ENTRY_BYTES, TlbEntry } from './core/hart-block.ts';
+import { SHAPE_GLOBAL, TLB_OFFSET } from './core/tlb-model.ts';
+import type { DecodeCache } from './decode-cache.ts';
+import { PmpTable } from './pmp.ts';
+
+export type AccessKind = 'load' | 'store' | 'fetch';
+
+/** PTE bits (vol. II, figure "Sv39 page table entry"). */
+export const PTE = { V: 1, R: 2, W: 4, X: 8, U: 16, G: 32, A: 64, D: 128 } as const;
+/** Bits 58 to 54, in the high half: Cordon's protection key where the machine has keys, reserved elsewhere. */
+export const PTE_KEY_SHIFT_HIGH = 22;
+const PTE_KEY_MASK_HIGH = 31 << PTE_KEY_SHIFT_HIGH;
+const PTE_RESERVED_HIGH = -(1 << PTE_KEY_SHIFT_HIGH);
+const PPN_HIGH_MASK = 0x3fffff;
+const SATP_SV39 = 8;
+
+export const MSTATUS_BITS = {
+  SIE: 1 << 1,
+  MIE: 1 << 3,
+  SPIE: 1 << 5,
+  MPIE: 1 << 7,
+  SPP: 1 << 8,
+  MPP_SHIFT: 11,
+  MPP: 3 << 11,
+  MPRV: 1 << 17,
+  SUM: 1 << 18,
+  MXR: 1 << 19,
+  TVM: 1 << 20,
+  TW: 1 << 21,
+  TSR: 1 << 22,
+} as const;
+
+/** Exception codes (vol. II, table "mcause values after trap"). */
+export const CAUSE = {
+  FETCH_MISALIGNED: 0,
+  FETCH_ACCESS: 1,
+  ILLEGAL: 2,
+  BREAKPOINT: 3,
+  LOAD_MISALIGNED: 4,
+  LOAD_ACCESS: 5,
+  STORE_MISALIGNED: 6,
+  STORE_ACCESS: 7,
+  ECALL_U: 8,
+  ECALL_S: 9,
+  ECALL_M: 11,
+  FETCH_PAGE: 12,
+  LOAD_PAGE: 13,
+  STORE_PAGE: 15,
+} as const;
+
+const PAGE_FAULT: Record<AccessKind, number> = { fetch: CAUSE.FETCH_PAGE, load: CAUSE.LOAD_PAGE, store: CAUSE.STORE_PAGE };
+const ACCESS_FAULT: Record<AccessKind, number> = { fetch: CAUSE.FETCH_ACCESS, load: CAUSE.LOAD_ACCESS, store: CAUSE.STORE_ACCESS };
+
+/** No fault. */
+export const NO_FAULT = -1;
+
+const MAX_LEVEL = 2;
+
+export class Translation {
+  readonly pmp: PmpTable = new PmpTable();
+  /** PTE bits 58-54 select a key and `mkeys` is consulted. Fixed when the machine is built. */
+  readonly hasKeys: boolean;
+
+  readonly #core: CoreExports;
+  readonly #words: Int32Array;
+  readonly #block: number;
+  readonly #at: number;
+  readonly #ram: number;
+  readonly #ramBase: number;
+  readonly #ramBytes: number;
+  readonly #decodeCache: DecodeCache;
+
+  /** Physical address of the last walk. */
+  physical = 0;
+  #leafLow = 0;
+  #level = 0;
+  /** The page as a whole has one PMP verdict for each kind of access. */
+  #cacheable = true;
+
+  /** Regimes: five key words each; the first is -1 if the table is empty. */
+  readonly #regimes: Int32Array = new Int32Array(TLB_CONTEXTS * 5).fill(-1);
+  readonly #lastUse: Float64Array = new Float64Array(TLB_CONTEXTS);
+  /** The table holds pieces of a superpage: a fence for one address must drop it whole. */
+  readonly #hasSuperpage: Uint8Array = new Uint8Array(TLB_CONTEXTS);
+  #useClock = 0;
+  #current = -1;
+  #currentData = -1;
+
+  misses = 0;
+  evictions = 0;
+
+  constructor(environment: {
+    readonly memory: SharedArrayBuffer;
+    readonly core: CoreExports;
+    readonly hartBase: number;
+    readonly ram: number;
+    readonly ramBase: number;
+    readonly ramBytes: number;
+    readonly hasKeys: boolean;
+    readonly decodeCache: DecodeCache;
+  }) {
+    this.#core = environment.core;
+    this.#words = new Int32Array(environment.memory);
+    this.#block = environment.hartBase;
+    this.#at = environment.hartBase >> 2;
+    this.#ram = environment.ram;
+    this.#ramBase = environment.ramBase;
+    this.#ramBytes = environment.ramBytes;
+    this.hasKeys = environment.hasKeys;
+    this.#decodeCache = environment.decodeCache;
+  }
+
+  #csrLow(name: keyof typeof csrIndex): number {
+    return this.#words[this.#at + (HartBlock.offset.csr >> 2) + 2 * csrIndex[name]] as number;
+  }
+
+  #csrHigh(name: keyof typeof csrIndex): number {
+    return this.#words[this.#at + (HartBlock.offset.csr >> 2) + 2 * csrIndex[name] + 1] as number;
+  }
+
+  /** The privilege that loads and stores have: MPRV lends M the one in MPP (vol. II §3.1.6.3). */
+  #dataMode(mode: number): number {
+    const mstatus = this.#csrLow('mstatus');
+    return mode === PRIVILEGE.M && (mstatus & MSTATUS_BITS.MPRV) !== 0
+      ? (mstatus >> MSTATUS_BITS.MPP_SHIFT) & 3
+      : mode;
+  }
+
+  /**
+   * Chooses the tables of the present regime; to be called after every change of mode, `satp`, SUM, MXR,
+   * MPRV, MPP or keys.
+   */
+  select(): void {
+    const mode = this.#words[this.#at + (HartBlock.offset.mode >> 2)] as number;
+    const dataMode = this.#dataMode(mode);
+    this.#current = this.#find(dataMode === mode ? this.#dataRegime(mode) : mode);
+    this.#currentData = dataMode === mode ? this.#current : this.#find(this.#dataRegime(dataMode));
+    this.#words[this.#at + (HartBlock.offset.fetchTlb >> 2)] = this.#table(this.#current);
+    this.#words[this.#at + (HartBlock.offset.dataTlb >> 2)] = this.#table(this.#currentData);
+  }
+
+  #dataRegime(mode: number): number {
+    const bits = this.#csrLow('mstatus') & (mode === PRIVILEGE.S ? MSTATUS_BITS.SUM | MSTATUS_BITS.MXR : MSTATUS_BITS.MXR);
+    return mode === PRIVILEGE.M ? mode : mode | bits;
+  }
+
+  #table(context: number): number {
+    return this.#block + TLB_OFFSET + context * TLB_BYTES;
+  }
+
+  #find(regime: number): number {
+    const translated = (regime & 3) !== PRIVILEGE.M;
+    const satpLow = translated ? this.#csrLow('satp') : 0;
+    const satpHigh = translated ? this.#csrHigh('satp') : 0;
+    const keysLow = translated && this.hasKeys ? this.#csrLow('mkeys') : 0;
+    const keysHigh = translated && this.hasKeys ? this.#csrHigh('mkeys') : 0;
+    const regimes = this.#regimes;
+    let victim = 0;
+    let oldest = Infinity;
+    for (let context = 0; context < TLB_CONTEXTS; context++) {
+      const at = context * 5;
+      if (
+        regimes[at] === regime &&
+        regimes[at + 1] === satpLow &&
+        regimes[at + 2] === satpHigh &&
+        regimes[at + 3] === keysLow &&
+        regimes[at + 4] === keysHigh
+      ) {
+        this.#lastUse[context] = ++this.#useClock;
+        return context;
+      }
+      const use = regimes[at] === -1 ? -1 : (this.#lastUse[context] as number);
+      if (use < oldest) {
+        oldest = use;
+        victim = context;
+      }
+    }
+    if (regimes[victim * 5] !== -1) this.evictions += 1;
+    regimes.set([regime, satpLow, satpHigh, keysLow, keysHigh], victim * 5);
+    this.#lastUse[victim] = ++this.#useClock;
+    this.#clear(victim);
+    return victim;
+  }
+
+  #clear(context: number): void {
+    const words = this.#words;
+    const first = this.#table(context) >> 2;
+    const entryWords = TLB_ENTRY_BYTES >> 2;
+    for (let entry = first, n = 0; n < TLB_ENTRIES; n++, entry += entryWords) {
+      words[entry] = NO_TAG_LOW;
+      words[entry + 2] = NO_TAG_LOW;
+      words[entry + 4] = NO_TAG_LOW;
+    }
+    this.#hasSuperpage[context] = 0;
+  }
+
+  /** Forgets every translation; tables not in use are emptied when they are next chosen. */
+  flushAll(): void {
+    this.#regimes.fill(-1);
+    this.select();
+  }
+
+  /** Forgets the translations of one ASID in every regime (global ones too: more than was asked). */
+  flushAsid(asid: number): void {
+    this.#flushWhere((context) => this.#asidOf(context) === asid);
+  }
+
+  #asidOf(context: number): number {
+    return ((this.#regimes[context * 5 + 2] as number) >>> 12) & 0xffff;
+  }
+
+  #flushWhere(matches: (context: number) => boolean): void {
+    let usesOne = false;
+    for (let context = 0; context < TLB_CONTEXTS; context++) {
+      if (this.#regimes[context * 5] === -1 || !matches(context)) continue;
+      this.#regimes[context * 5] = -1;
+      usesOne ||= context === this.#current || context === this.#currentData;
+    }
+    if (usesOne) this.select();
+  }
+
+  /**
+   * Forgets the translation of one page in every regime, or in those of one ASID (`asid` >= 0).
+   * A regime that holds pieces of a superpage is dropped whole: the address may lie in any of them.
+   */
+  flushPage(low: number, high: number, asid: number): void {
+    const words = this.#words;
+    const pageLow = low & ~0xfff;
+    let dropSuper = false;
+    for (let context = 0; context < TLB_CONTEXTS; context++) {
+      if (this.#regimes[context * 5] === -1) continue;
+      if (asid >= 0 && this.#asidOf(context) !== asid) continue;
+      if (this.#hasSuperpage[context] === 1) {
+        dropSuper = true;
+        continue;
+      }
+      const entry = this.#entryIn(context, low);
+      for (let tag = 0; tag < 6; tag += 2) {
+        if (words[entry + tag] === pageLow && words[entry + tag + 1] === high) words[entry + tag] = NO_TAG_LOW;
+      }
+    }
+    if (dropSuper) {
+      this.#flushWhere((context) => this.#hasSuperpage[context] === 1 && (asid < 0 || this.#asidOf(context) === asid));
+    }
+  }
+
+  /** Forgets every translation that fetches use, in every regime. */
+  flushFetch(): void {
+    const words = this.#words;
+    const entryWords = TLB_ENTRY_BYTES >> 2;
+    for (let context = 0; context < TLB_CONTEXTS; context++) {
+      if (this.#regimes[context * 5] === -1) continue;
+      const first = this.#table(context) >> 2;
+      for (let entry = first + 4, n = 0; n < TLB_ENTRIES; n++, entry += entryWords) words[entry] = NO_TAG_LOW;
+    }
+  }
+
+  /** Word index of the entry that alone can hold an address. */
+  #entryIn(context: number, low: number): number {
+    return (this.#table(context) + ((low >>> 12) & (TLB_ENTRIES - 1)) * TLB_ENTRY_BYTES) >> 2;
+  }
+
+  /**
+   * Translates an address and checks the access, without touching the TLB.
+   * @returns NO_FAULT, with the result in `physical`, or the exception code
+   */
+  translate(low: number, high: number, access: AccessKind, bytes: number): number {
+    const mode = this.#words[this.#at + (HartBlock.offset.mode >> 2)] as number;
+    const effective = access === 'fetch' ? mode : this.#dataMode(mode);
+    const fault = this.#walk(low, high, access, effective);
+    if (fault !== NO_FAULT) return fault;
+    this.#cacheable = true;
+    if (this.pmp.isActive(effective)) {
+      if (!this.pmp.allows(this.physical, bytes, access, effective)) return ACCESS_FAULT[access];
+      this.#cacheable = this.pmp.isUniform(this.physical - (this.physical % 4096), 4096);
+    }
+    return NO_FAULT;
+  }
+
+  #walk(low: number, high: number, access: AccessKind, mode: number): number {
+    const satpHigh = this.#csrHigh('satp');
+    this.#level = 0;
+    if (mode === PRIVILEGE.M || satpHigh >>> 28 !== SATP_SV39) {
+      this.physical = (high >>> 0) * 2 ** 32 + (low >>> 0);
+      this.#leafLow = PTE.R | PTE.W | PTE.X | PTE.D | PTE.G;
+      return NO_FAULT;
+    }
+    // Bits 63 to 39 must equal bit 38.
+    const sign = high >> 6;
+    if (sign !== 0 && sign !== -1) return PAGE_FAULT[access];
+    let table = ((this.#csrLow('satp') >>> 0) + (satpHigh & 0xfff) * 2 ** 32) * 4096;
+    for (let level = MAX_LEVEL; level >= 0; level--) {
+      const vpn =
+        level === 2 ? ((high & 0x7f) << 2) | (low >>> 30) : level === 1 ? (low >>> 21) & 0x1ff : (low >>> 12) & 0x1ff;
+      // Step 2. The table's address is physical; the access is one of S-mode.
+      const address = table + vpn * 8;
+      const host = this.#hostOf(address, 8);
+      if (host === 0 || (this.pmp.isActive(PRIVILEGE.S) && !this.pmp.allows(address, 8, 'load', PRIVILEGE.S))) {
+        return ACCESS_FAULT[access];
+      }
+      const pteLow = this.#core.atomicLoad64(this.#block, host);
+      const pteHigh = this.#words[this.#at + (HartBlock.offset.high >> 2)] as number;
+      // Step 3. W without R is reserved; so are the high bits, but for keys where the machine has them.
+      if ((pteLow & PTE.V) === 0 || (pteLow & (PTE.R | PTE.W)) === PTE.W) return PAGE_FAULT[access];
+      const reserved = this.hasKeys ? PTE_RESERVED_HIGH & ~PTE_KEY_MASK_HIGH : PTE_RESERVED_HIGH;
+      if ((pteHigh & reserved) !== 0) return PAGE_FAULT[access];
+      const ppn = (pteLow >>> 10) + (pteHigh & PPN_HIGH_MASK) * 2 ** 22;
+      if ((pteLow & (PTE.R | PTE.X)) === 0) {
+        // Step 4. A, D and U are reserved in a pointer to the next level.
+        if ((pteLow & (PTE.A | PTE.D | PTE.U)) !== 0) return PAGE_FAULT[access];
+        table = ppn * 4096;
+        continue;
+      }
+      // Step 5, misaligned superpage.
+      const pagesBelow = 512 ** level;
+      if (ppn % pagesBelow !== 0) return PAGE_FAULT[access];
+      if (!this.#mayAccess(pteLow, pteHigh, access, mode)) return PAGE_FAULT[access];
+      // Step 7, Svade.
+      if ((pteLow & PTE.A) === 0 || (access === 'store' && (pteLow & PTE.D) === 0)) return PAGE_FAULT[access];
+      const within = (level === 2 ? low & 0x3fffffff : level === 1 ? low & 0x1fffff : low & 0xfff) >>> 0;
+      this.physical = ppn * 4096 + within;
+      this.#leafLow = this.#rightsOf(pteLow, pteHigh, mode);
+      this.#level = level;
+      return NO_FAULT;
+    }
+    // A pointer at the last level.
+    return PAGE_FAULT[access];
+  }
+
+  /** Step 6. Permission of the leaf, given privilege, SUM, MXR and keys. */
+  #mayAccess(pteLow: number, pteHigh: number, access: AccessKind, mode: number): boolean {
+    const rights = this.#rightsOf(pteLow, pteHigh, mode);
+    const needed = access === 'load' ? PTE.R : access === 'store' ? PTE.W : PTE.X;
+    return (rights & needed) !== 0;
+  }
+
+  /** The leaf with R, W and X as the present regime has them. */
+  #rightsOf(pteLow: number, pteHigh: number, mode: number): number {
+    const mstatus = this.#csrLow('mstatus');
+    let rights = pteLow;
+    if ((mstatus & MSTATUS_BITS.MXR) !== 0 && (rights & PTE.X) !== 0) rights |= PTE.R;
+    if ((pteLow & PTE.U) === 0) {
+      if (mode === PRIVILEGE.U) rights &= ~(PTE.R | PTE.W | PTE.X);
+    } else if (mode === PRIVILEGE.S) {
+      rights &= (mstatus & MSTATUS_BITS.SUM) === 0 ? ~(PTE.R | PTE.W | PTE.X) : ~PTE.X;
+    }
+    if (this.hasKeys) {
+      const key = (pteHigh >>> PTE_KEY_SHIFT_HIGH) & 31;
+      const keys = key < 16 ? this.#csrLow('mkeys') : this.#csrHigh('mkeys');
+      const mine = keys >>> (2 * (key & 15));
+      if ((mine & 1) === 0) rights &= ~(PTE.R | PTE.W | PTE.X);
+      if ((mine & 2) === 0) rights &= ~PTE.W;
+    }
+    return rights;
+  }
+
+  /** Linear-memory address of a physical range, 0 if it is not all RAM. */
+  #hostOf(physical: number, bytes: number): number {
+    const offset = physical - this.#ramBase;
+    return offset >= 0 && offset + bytes <= this.#ramBytes ? this.#ram + offset : 0;
+  }
+
+  /** Linear-memory address of the last translation, 0 if it is no RAM. */
+  hostAddress(bytes: number): number {
+    return this.#hostOf(this.physical, bytes);
+  }
+
+  /**
+   * Puts the last successful translation into the TLB.
+   * @returns false if it may not be remembered: a device, or a page that PMP cuts
+   */
+  remember(low: number, high: number, access: AccessKind): boolean {
+    const pageStart = this.physical - (this.physical % 4096);
+    const host = this.#hostOf(pageStart, 4096);
+    if (host === 0 || !this.#cacheable) return false;
+    const context = access === 'fetch' ? this.#current : this.#currentData;
+    const words = this.#words;
+    // Fetching a page may evict a decoded one and with it every fetch tag, so that comes first.
+    const decoded =
+      access === 'fetch' ? this.#decodeCache.recordsOf((host - this.#ram) >>> 12, () => this.flushFetch()) : 0;
+    const entry = this.#entryIn(context, low);
+    const pageLow = low & ~0xfff;
+    const tagOf = (field: 'readTag' | 'writeTag' | 'fetchTag'): number => entry + (TlbEntry.offset[field] >> 2);
+    const pageCell = entry + (TlbEntry.offset.page >> 2);
+    // Keep what the entry knows of this very page, drop another's.
+    const keeps = (field: 'readTag' | 'writeTag' | 'fetchTag'): boolean =>
+      words[tagOf(field)] === pageLow && words[tagOf(field) + 1] === high && words[pageCell] === host;
+    for (const field of ['readTag', 'writeTag', 'fetchTag'] as const) {
+      if (!keeps(field)) words[tagOf(field)] = NO_TAG_LOW;
+    }
+    words[pageCell] = host;
+    words[entry + (TlbEntry.offset.shape >> 2)] = this.#level | ((this.#leafLow & PTE.G) === 0 ? 0 : SHAPE_GLOBAL);
+    const tag = (field: 'readTag' | 'writeTag' | 'fetchTag'): void => {
+      words[tagOf(field)] = pageLow;
+      words[tagOf(field) + 1] = high;
+    };
+    if (access === 'fetch') {
+      tag('fetchTag');
+      words[entry + (TlbEntry.offset.decoded >> 2)] = decoded;
+    } else {
+      const pmpAllows = (kind: AccessKind): boolean => {
+        const mode = this.#dataMode(words[this.#at + (HartBlock.offset.mode >> 2)] as number);
+        return !this.pmp.isActive(mode) || this.pmp.allows(pageStart, 4096, kind, mode);
+      };
+      if ((this.#leafLow & PTE.R) !== 0 && pmpAllows('load')) tag('readTag');
+      if ((this.#leafLow & PTE.W) !== 0 && (this.#leafLow & PTE.D) !== 0 && pmpAllows('store')) tag('writeTag');
+    }
+    if (this.#level > 0) this.#hasSuperpage[context] = 1;
+    this.misses += 1;
+    return true;
+  }
+}

@@ -1,0 +1,341 @@
+/**
+ * Encodes functions written as `ir.ts` trees into a WebAssembly module
+ * (WebAssembly Core Specification 2.0 §5; branch hints: the `metadata.code.branch_hint` section).
+ */
+import type { Expr, Label, Local, Stmt, ValType } from './ir.ts';
+
+const VALTYPE: Record<ValType, number> = { i32: 0x7f, i64: 0x7e };
+
+/** A growable byte buffer with the LEB128 encodings (§5.2.2). */
+export class ByteWriter {
+  #bytes: Uint8Array = new Uint8Array(1024);
+  length = 0;
+
+  byte(value: number): void {
+    if (this.length === this.#bytes.length) {
+      const grown = new Uint8Array(this.#bytes.length * 2);
+      grown.set(this.#bytes);
+      this.#bytes = grown;
+    }
+    this.#bytes[this.length++] = value;
+  }
+
+  bytes(values: Iterable<number>): void {
+    for (const value of values) this.byte(value);
+  }
+
+  unsigned(value: number): void {
+    let rest = value;
+    while (rest >= 0x80) {
+      this.byte((rest & 0x7f) | 0x80);
+      rest = Math.floor(rest / 128);
+    }
+    this.byte(rest);
+  }
+
+  signed(value: number | bigint): void {
+    let rest = BigInt(value);
+    for (;;) {
+      const low = Number(rest & 0x7fn);
+      rest >>= 7n;
+      if ((rest === 0n && (low & 0x40) === 0) || (rest === -1n && (low & 0x40) !== 0)) {
+        this.byte(low);
+        return;
+      }
+      this.byte(low | 0x80);
+    }
+  }
+
+  name(text: string): void {
+    const utf8 = new TextEncoder().encode(text);
+    this.unsigned(utf8.length);
+    this.bytes(utf8);
+  }
+
+  take(): Uint8Array<ArrayBuffer> {
+    return this.#bytes.slice(0, this.length) as Uint8Array<ArrayBuffer>;
+  }
+}
+
+/** A function under construction: parameters first, then locals, in one index space. */
+export class FunctionBuilder {
+  readonly name: string;
+  readonly params: readonly ValType[];
+  readonly result: ValType | undefined;
+  readonly locals: ValType[] = [];
+  body: readonly Stmt[] = [];
+
+  constructor(name: string, params: readonly ValType[], result?: ValType) {
+    this.name = name;
+    this.params = params;
+    this.result = result;
+  }
+
+  param(index: number): Local {
+    const t = this.params[index];
+    if (t === undefined) throw new RangeError(`${this.name} has no parameter ${index}`);
+    return { k: 'local', t, index };
+  }
+
+  local(t: ValType): Local {
+    this.locals.push(t);
+    return { k: 'local', t, index: this.params.length + this.locals.length - 1 };
+  }
+}
+
+/** Turns an operand leaf into an ordinary expression; given by whoever lowers ISA meanings. */
+export type OperandLowering = (name: string) => Expr;
+
+/** Replaces every operand leaf of a tree. */
+export function substitute(tree: Expr, lowering: OperandLowering): Expr {
+  switch (tree.k) {
+    case 'operand':
+      return lowering(tree.name);
+    case 'const':
+    case 'local':
+      return tree;
+    default:
+      return { ...tree, args: tree.args.map((arg) => substitute(arg, lowering)) } as Expr;
+  }
+}
+
+class BodyEncoder {
+  readonly out = new ByteWriter();
+  readonly hints: { offset: number; value: number }[] = [];
+  readonly #labels: (Label | undefined)[] = [];
+  readonly #functionIndex: ReadonlyMap<string, number>;
+
+  constructor(functionIndex: ReadonlyMap<string, number>) {
+    this.#functionIndex = functionIndex;
+  }
+
+  #depth(target: Label): number {
+    const at = this.#labels.lastIndexOf(target);
+    if (at < 0) throw new Error(`branch to '${target.name}' outside of it`);
+    return this.#labels.length - 1 - at;
+  }
+
+  #callee(name: string): number {
+    const index = this.#functionIndex.get(name);
+    if (index === undefined) throw new Error(`call of unknown function '${name}'`);
+    return index;
+  }
+
+  expr(tree: Expr): void {
+    const { out } = this;
+    switch (tree.k) {
+      case 'const':
+        out.byte(tree.t === 'i32' ? 0x41 : 0x42);
+        out.signed(tree.value);
+        return;
+      case 'local':
+        out.byte(0x20);
+        out.unsigned(tree.index);
+        return;
+      case 'operand':
+        throw new Error(`operand '${tree.name}' was never lowered`);
+      case 'op':
+        for (const arg of tree.args) this.expr(arg);
+        out.byte(tree.code);
+        return;
+      case 'load':
+        for (const arg of tree.args) this.expr(arg);
+        out.bytes(tree.code);
+        out.unsigned(tree.alignLog2);
+        out.unsigned(tree.offset);
+        return;
+      case 'call':
+        for (const arg of tree.args) this.expr(arg);
+        out.byte(0x10);
+        out.unsigned(this.#callee(tree.callee));
+        return;
+      case 'choose':
+        this.expr(tree.args[0]);
+        out.byte(0x04);
+        out.byte(VALTYPE[tree.t]);
+        this.#labels.push(undefined);
+        this.expr(tree.args[1]);
+        out.byte(0x05);
+        this.expr(tree.args[2]);
+        this.#labels.pop();
+        out.byte(0x0b);
+        return;
+    }
+  }
+
+  stmts(list: readonly Stmt[]): void {
+    for (const stmt of list) this.stmt(stmt);
+  }
+
+  stmt(stmt: Stmt): void {
+    const { out } = this;
+    switch (stmt.k) {
+      case 'set':
+        this.expr(stmt.value);
+        out.byte(0x21);
+        out.unsigned(stmt.local.index);
+        return;
+      case 'store':
+        this.expr(stmt.address);
+        this.expr(stmt.value);
+        out.bytes(stmt.code);
+        out.unsigned(stmt.alignLog2);
+        out.unsigned(stmt.offset);
+        return;
+      case 'drop':
+        this.expr(stmt.value);
+        out.byte(0x1a);
+        return;
+      case 'fence':
+        out.bytes([0xfe, 0x03, 0x00]);
+        return;
+      case 'callVoid':
+        for (const arg of stmt.args) this.expr(arg);
+        out.byte(0x10);
+        out.unsigned(this.#callee(stmt.callee));
+        return;
+      case 'if':
+        this.expr(stmt.condition);
+        if (stmt.unlikely) this.hints.push({ offset: out.length, value: 0 });
+        out.bytes([0x04, 0x40]);
+        this.#labels.push(undefined);
+        this.stmts(stmt.then);
+        if (stmt.otherwise.length > 0) {
+          out.byte(0x05);
+          this.stmts(stmt.otherwise);
+        }
+        this.#labels.pop();
+        out.byte(0x0b);
+        return;
+      case 'block':
+      case 'loop':
+        out.bytes([stmt.k === 'block' ? 0x02 : 0x03, 0x40]);
+        this.#labels.push(stmt.label);
+        this.stmts(stmt.body);
+        this.#labels.pop();
+        out.byte(0x0b);
+        return;
+      case 'br':
+        out.byte(0x0c);
+        out.unsigned(this.#depth(stmt.label));
+        return;
+      case 'brTable':
+        this.expr(stmt.index);
+        out.byte(0x0e);
+        out.unsigned(stmt.labels.length);
+        for (const target of stmt.labels) out.unsigned(this.#depth(target));
+        out.unsigned(this.#depth(stmt.otherwise));
+        return;
+      case 'return':
+        this.expr(stmt.value);
+        out.byte(0x0f);
+        return;
+    }
+  }
+}
+
+export interface ModuleSpec {
+  /** Pages of 64 KiB; the module imports a shared memory `env.memory` of exactly this size. */
+  readonly memoryPages: number;
+  readonly functions: readonly FunctionBuilder[];
+  /** Names of the functions to export. */
+  readonly exports: readonly string[];
+}
+
+/** The bytes of a module. Throws on a tree that names an unknown label, function or operand. */
+export function encodeModule(spec: ModuleSpec): Uint8Array<ArrayBuffer> {
+  const functionIndex = new Map(spec.functions.map((fn, index) => [fn.name, index]));
+  const out = new ByteWriter();
+  out.bytes([0x00, 0x61, 0x73, 0x6d, 0x01, 0x00, 0x00, 0x00]);
+
+  const section = (id: number, fill: (body: ByteWriter) => void): void => {
+    const body = new ByteWriter();
+    fill(body);
+    out.byte(id);
+    out.unsigned(body.length);
+    out.bytes(body.take());
+  };
+
+  section(1, (body) => {
+    body.unsigned(spec.functions.length);
+    for (const fn of spec.functions) {
+      body.byte(0x60);
+      body.unsigned(fn.params.length);
+      for (const t of fn.params) body.byte(VALTYPE[t]);
+      body.unsigned(fn.result === undefined ? 0 : 1);
+      if (fn.result !== undefined) body.byte(VALTYPE[fn.result]);
+    }
+  });
+  section(2, (body) => {
+    body.unsigned(1);
+    body.name('env');
+    body.name('memory');
+    body.bytes([0x02, 0x03]); // a memory with a maximum, shared
+    body.unsigned(spec.memoryPages);
+    body.unsigned(spec.memoryPages);
+  });
+  section(3, (body) => {
+    body.unsigned(spec.functions.length);
+    for (let index = 0; index < spec.functions.length; index++) body.unsigned(index);
+  });
+  section(7, (body) => {
+    body.unsigned(spec.exports.length);
+    for (const name of spec.exports) {
+      const index = functionIndex.get(name);
+      if (index === undefined) throw new Error(`export of unknown function '${name}'`);
+      body.name(name);
+      body.byte(0x00);
+      body.unsigned(index);
+    }
+  });
+
+  const bodies = spec.functions.map((fn) => encodeBody(fn, functionIndex));
+  const hinted = bodies.flatMap(({ hints }, index) => (hints.length > 0 ? [{ index, hints }] : []));
+  if (hinted.length > 0) {
+    section(0, (body) => {
+      body.name('metadata.code.branch_hint');
+      body.unsigned(hinted.length);
+      for (const { index, hints } of hinted) {
+        body.unsigned(index);
+        body.unsigned(hints.length);
+        for (const hint of hints) {
+          body.unsigned(hint.offset);
+          body.unsigned(1);
+          body.byte(hint.value);
+        }
+      }
+    });
+  }
+  section(10, (body) => {
+    body.unsigned(bodies.length);
+    for (const { bytes } of bodies) {
+      body.unsigned(bytes.length);
+      body.bytes(bytes);
+    }
+  });
+  return out.take();
+}
+
+interface EncodedBody {
+  readonly bytes: Uint8Array;
+  /** Offsets are from the start of the function's body, its locals included. */
+  readonly hints: readonly { readonly offset: number; readonly value: number }[];
+}
+
+function encodeBody(fn: FunctionBuilder, functionIndex: ReadonlyMap<string, number>): EncodedBody {
+  const head = new ByteWriter();
+  head.unsigned(fn.locals.length);
+  for (const t of fn.locals) {
+    head.unsigned(1);
+    head.byte(VALTYPE[t]);
+  }
+  const encoder = new BodyEncoder(functionIndex);
+  encoder.stmts(fn.body);
+  if (fn.result !== undefined) encoder.out.byte(0x00); // every path has returned: unreachable
+  encoder.out.byte(0x0b);
+  const code = encoder.out.take();
+  const bytes = new Uint8Array(head.length + code.length);
+  bytes.set(head.take());
+  bytes.set(code, head.length);
+  return { bytes, hints: encoder.hints.map((hint) => ({ ...hint, offset: hint.offset + head.length })) };
+}
