@@ -1,0 +1,41 @@
+/**
+ * Time as the guest sees it: `mtime` and the `time` CSR count ticks of 100 ns since machine start.
+ *
+ * Two clocks: the host's, for parallel runs, and one that is advanced by hand, for deterministic
+ * runs (where the scheduler counts instructions) and for tests.
+ */
+import { TIMEBASE_HZ } from './physical-map.ts';
+
+/** Ticks of 100 ns since machine start, a whole number below 2^53. Safe from any thread. */
+export interface Clock {
+  now(): number;
+}
+
+const NS_PER_TICK = 1e9 / TIMEBASE_HZ;
+
+/**
+ * The host's monotonic clock in ticks. `process.hrtime` and not `performance.now`, because the
+ * latter counts from each thread's own start: two harts would disagree on the time.
+ */
+export function hostTicks(): number {
+  const [seconds, nanoseconds] = process.hrtime();
+  return seconds * TIMEBASE_HZ + Math.floor(nanoseconds / NS_PER_TICK);
+}
+
+/** `originTicks`: the `hostTicks()` of machine start, taken once and given to every worker. */
+export function createHostClock(originTicks: number): Clock {
+  return { now: () => hostTicks() - originTicks };
+}
+
+/** A clock that moves only when told. One thread. */
+export class ManualClock implements Clock {
+  #ticks = 0;
+
+  now(): number {
+    return this.#ticks;
+  }
+
+  advance(ticks: number): void {
+    this.#ticks += ticks;
+  }
+}
