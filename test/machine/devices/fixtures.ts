@@ -1,7 +1,12 @@
 /** What the device tests share: recorded interrupt lines, and a board in fresh memory. */
 import type { InterruptLines } from '../../../src/machine/bus.ts';
 import { ManualClock } from '../../../src/machine/clock.ts';
-import { BoardState, createBoard, type Board, type BoardDeps } from '../../../src/machine/devices/board.ts';
+import {
+  BoardState,
+  createBoard,
+  type Board,
+  type BoardDeps,
+} from '../../../src/machine/devices/board.ts';
 import type { InterruptSink } from '../../../src/machine/devices/plic.ts';
 
 /** Lines as a hart sees them: `high` holds `hart:bit`; `changes` counts the calls. */
@@ -29,7 +34,7 @@ export class RecordedSources implements InterruptSink {
   }
 }
 
-export const RAM_BYTES = 1 << 16;
+export const RAM_BYTES: number = 1 << 16;
 
 /** The bytes of a machine: the board's state at 0, then guest RAM between two guard bands. */
 export interface TestMachine {

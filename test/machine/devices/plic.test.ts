@@ -33,7 +33,8 @@ const bitsOf = (word: number): number[] =>
 function controller(): Controller {
   const { board, lines } = createMachine({ harts: 2 });
   const { bus, plic } = board;
-  const page = (context: number): number => PLIC.base + PLIC_CONTEXT + PLIC_CONTEXT_STRIDE * context;
+  const page = (context: number): number =>
+    PLIC.base + PLIC_CONTEXT + PLIC_CONTEXT_STRIDE * context;
   return {
     lines,
     raise: (source) => plic.raise(source),
@@ -135,13 +136,22 @@ describe('the core', () => {
   it('claims the highest priority first and the lowest number among equals', () => {
     const plic = controller();
     plic.enable(S0, 3, 5, 7, 31);
-    for (const [source, priority] of [[3, 2], [5, 6], [7, 6], [31, 7]] as const) {
+    for (const [source, priority] of [
+      [3, 2],
+      [5, 6],
+      [7, 6],
+      [31, 7],
+    ] as const) {
       plic.priority(source, priority);
       plic.raise(source);
     }
-    expect([plic.claim(S0), plic.claim(S0), plic.claim(S0), plic.claim(S0), plic.claim(S0)]).toEqual(
-      [31, 5, 7, 3, 0],
-    );
+    expect([
+      plic.claim(S0),
+      plic.claim(S0),
+      plic.claim(S0),
+      plic.claim(S0),
+      plic.claim(S0),
+    ]).toEqual([31, 5, 7, 3, 0]);
   });
 
   it('never interrupts with priority 0', () => {
@@ -210,7 +220,8 @@ describe('any sequence of wires, claims and completions', () => {
         for (let id = 1; id <= 6; id++) plic.priority(id, priorityOf(id));
         plic.enable(S0, 1, 2, 3, 4, 5, 6);
         for (const { kind, source: id } of steps) {
-          if (kind === 'claim') expect(plic.claim(S0)).toBe(plain.claim());
+          const isClaim = kind === 'claim';
+          expect(isClaim ? plic.claim(S0) : 0).toBe(isClaim ? plain.claim() : 0);
           if (kind === 'raise') {
             plic.raise(id);
             plain.level.add(id);
@@ -223,7 +234,7 @@ describe('any sequence of wires, claims and completions', () => {
             plic.complete(S0, id);
             plain.inService.delete(id);
           }
-          if (kind !== 'claim') plain.gateways();
+          if (!isClaim) plain.gateways();
           expect(plic.pending()).toEqual([...plain.pending].toSorted((a, b) => a - b));
           expect(plic.lines.high.has(SEIP0)).toBe(plain.pending.size > 0);
         }
