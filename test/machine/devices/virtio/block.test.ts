@@ -4,6 +4,7 @@ import { join } from 'node:path';
 
 import { afterAll, describe, expect, it } from 'vitest';
 
+import type { DmaAccess } from '../../../../src/machine/devices/dma.ts';
 import { closeDrive, memoryDrive, openDrive } from '../../../../src/machine/devices/drive.ts';
 import * as block from '../../../../src/machine/devices/virtio/block.ts';
 import {
@@ -206,7 +207,8 @@ describe('a block request', () => {
   it('is told to the machine where it wrote, and refused where the machine says no', () => {
     const written: number[] = [];
     const dma = {
-      mayAccess: (pa: number): boolean => pa !== RAM_BASE + DATA,
+      mayAccess: (pa: number, _sizeBytes: number, access: DmaAccess): boolean =>
+        pa !== RAM_BASE + DATA || access === 'read',
       wrote: (pa: number): number => written.push(pa - RAM_BASE),
     };
     const machine = createMachine({ drive: memoryDrive(new SharedArrayBuffer(4096)), dma });
@@ -220,6 +222,7 @@ describe('a block request', () => {
     driver.submit();
     expect(written).toContain(DATA + 8);
     expect(driver.read(REG.STATUS) & STATUS_NEEDS_RESET).toBe(0);
+    expect(driver.request(VIRTIO_BLK_T_OUT, 0, 512, false)).toBe(VIRTIO_BLK_S_OK);
     driver.request(VIRTIO_BLK_T_IN, 0, 512, true);
     expect(driver.read(REG.STATUS) & STATUS_NEEDS_RESET).not.toBe(0);
   });

@@ -125,7 +125,7 @@ function attack(given: Ring): Aftermath {
   return { machine, driver, ramBefore, isStopped };
 }
 
-/** The driver may aim a writable buffer at its own rings; what the device reads then is no longer `given`. */
+/** A writable buffer lies over the rings: what the device then reads is no longer what was given. */
 const aimsAtRings = (given: Ring): boolean =>
   descriptorsOf(given).some(
     ({ pa, length, flags }) =>
