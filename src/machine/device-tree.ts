@@ -52,7 +52,12 @@ export interface DeviceTreeConfig {
   readonly seed: string;
 }
 
-const INTERRUPT_CELLS = { '#interrupt-cells': cells(1), 'interrupt-controller': flag() };
+/** An interrupt is one number; no address takes part in routing it. */
+const INTERRUPT_PROVIDER = {
+  '#address-cells': cells(0),
+  '#interrupt-cells': cells(1),
+  'interrupt-controller': flag(),
+};
 
 /** Phandles (§2.3.3): the numbers by which nodes refer to each other. */
 const PLIC_PHANDLE = 1;
@@ -130,7 +135,7 @@ function cpus({ harts, isa }: DeviceTreeConfig): TreeNode {
 function cpu(hart: number, isaProperties: TreeNode['properties']): TreeNode {
   const intc = node('interrupt-controller', {
     compatible: text('riscv,cpu-intc'),
-    ...INTERRUPT_CELLS,
+    ...INTERRUPT_PROVIDER,
     phandle: cells(intcPhandle(hart)),
   });
   const properties = {
@@ -190,8 +195,7 @@ function soc(config: DeviceTreeConfig): TreeNode {
     }),
     device('plic', PLIC, {
       compatible: text('sifive,plic-1.0.0', 'riscv,plic0'),
-      '#address-cells': cells(0),
-      ...INTERRUPT_CELLS,
+      ...INTERRUPT_PROVIDER,
       'interrupts-extended': toHarts(config.harts, MIP_MEIP, MIP_SEIP),
       'riscv,ndev': cells(PLIC_MAX_SOURCE),
       phandle: cells(PLIC_PHANDLE),

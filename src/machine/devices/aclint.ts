@@ -46,7 +46,8 @@ export const AclintState: Layout<AclintFields> = layout('AclintState', {
   mtimecmpLow: i32Array(MAX_HARTS).doc('Low half of MTIMECMP.'),
   mtimecmpHigh: i32Array(MAX_HARTS).doc('High half of MTIMECMP.'),
   deadline: f64Array(MAX_HARTS).doc(
-    'MTIMECMP as a number of ticks, for the owner’s poll. Written with the halves; read by the owner without the lock, which may see an older value until it is told of the change.',
+    'MTIMECMP as a number of ticks, for the owner’s poll. Written with the halves; read by the ' +
+      'owner without the lock, who may see an older value until it is told of the change.',
   ),
 });
 
@@ -72,7 +73,7 @@ export class Aclint implements Device {
   }
 
   /**
-   * Before any hart runs. The specification leaves MTIMECMP open at reset (§2.2); all ones keeps
+   * Before any hart runs. The specification leaves MTIMECMP open at reset (§2.3); all ones keeps
    * the timers silent until a kernel sets them.
    */
   reset(): void {
@@ -90,7 +91,7 @@ export class Aclint implements Device {
     return this.#state.deadline[hart] as number;
   }
 
-  /** The level of the hart's MTIP line at `now` (§2.2: MTIME >= MTIMECMP). Hart thread only. */
+  /** The level of the hart's MTIP line at `now` (§2.3: MTIME >= MTIMECMP). Hart thread only. */
   timerPending(hart: number, now: number): boolean {
     return now >= this.timerDeadline(hart);
   }

@@ -186,7 +186,8 @@ function openProblem(path: string, code: string): string {
 function sizeProblem(path: string, sizeBytes: number): string | undefined {
   if (sizeBytes > 0 && sizeBytes % SECTOR_BYTES === 0) return undefined;
   const rounded = Math.max(1, Math.ceil(sizeBytes / SECTOR_BYTES)) * SECTOR_BYTES;
-  return `drive '${path}' has ${sizeBytes} bytes, not whole sectors of ${SECTOR_BYTES}; pad it with: truncate -s ${rounded} '${path}'`;
+  const problem = `drive '${path}' has ${sizeBytes} bytes, not whole sectors of ${SECTOR_BYTES}`;
+  return `${problem}; pad it with: truncate -s ${rounded} '${path}'`;
 }
 
 const codeOf = (error: unknown): string | undefined =>

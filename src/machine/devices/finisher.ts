@@ -23,7 +23,8 @@ type FinisherFields = { request: Field<Word32> };
 
 export const FinisherState: Layout<FinisherFields> = layout('FinisherState', {
   request: i32.doc(
-    'The word stored by the guest, 0 while it runs. Set once by any hart with a compare-exchange, so the first request wins; read by anyone.',
+    'The word stored by the guest, 0 while it runs. Set once, by any hart, with a ' +
+      'compare-exchange, so the first request wins; read by anyone.',
   ),
 });
 

@@ -1,14 +1,14 @@
 /**
  * The platform-level interrupt controller.
  *
- * "RISC-V Platform-Level Interrupt Controller Specification" v1.0.0; register map of §3. Two
- * contexts per hart: 2h interrupts its M-mode (MEIP), 2h+1 its S-mode (SEIP). Sources 1 to 31, so
- * one word holds a bit per source.
+ * "RISC-V Platform-Level Interrupt Controller Specification" v1.0.0, whose chapters are cited by
+ * title; registers lie as in its "Memory Map". Two contexts per hart: 2h interrupts its M-mode
+ * (MEIP), 2h+1 its S-mode (SEIP). Sources 1 to 31, so one word holds a bit per source.
  *
- * Every source is level-sensitive. Its gateway (§1.2.1) forwards one request at a time: it makes
- * the source pending when the level is high and no earlier request is in service, and looks at the
- * level again when that request is completed. A level that falls does not withdraw a request that
- * was already forwarded.
+ * Every source is level-sensitive. Its gateway ("Interrupt Gateways") forwards one request at a
+ * time: it makes the source pending when the level is high and no earlier request is in service, and
+ * looks at the level again when that request is completed. A level that falls does not withdraw a
+ * request that was already forwarded.
  */
 import {
   i32,
@@ -34,7 +34,7 @@ export const PLIC_CONTEXT_STRIDE = 0x1000;
 export const PLIC_THRESHOLD = 0;
 export const PLIC_CLAIM = 4;
 
-/** Priorities and thresholds have three bits; 0 means "never interrupt" (§4). */
+/** Priorities and thresholds have three bits; 0 means "never interrupt" ("Interrupt Priorities"). */
 const PRIORITY_MASK = 7;
 /** Source 0 does not exist. */
 const SOURCE_MASK = ~1;
@@ -162,8 +162,8 @@ export class Plic implements Device, InterruptSink {
   }
 
   /**
-   * The pending and enabled source of the highest priority, the lowest number among equals (§8, §4);
-   * the threshold has no say (§8). 0 if there is none.
+   * The pending and enabled source of the highest priority, the lowest number among equals;
+   * the threshold has no say ("Interrupt Claim Process"). 0 if there is none.
    */
   #claim(context: number): number {
     const source = this.#best(context);
@@ -174,7 +174,7 @@ export class Plic implements Device, InterruptSink {
     return source;
   }
 
-  /** A completion for a source that the context does not have enabled is ignored (§9). */
+  /** Ignored for a source that the context has not enabled ("Interrupt Completion"). */
   #complete(context: number, source: number): void {
     if (source < 1 || source > PLIC_MAX_SOURCE) return;
     const bit = 1 << source;

@@ -1,9 +1,9 @@
 /**
  * The serial port: a 16550 with its FIFOs, wired to two byte rings in shared memory.
  *
- * Register names and bits: National Semiconductor PC16550D data sheet (June 1995) §8. The line has
- * no speed: a byte that the guest transmits is in the output ring at once, and a byte of the input
- * ring enters the receive FIFO as soon as there is room for it.
+ * Register names and bits: National Semiconductor PC16550D data sheet (June 1995), "Registers",
+ * cited by title. The line has no speed: a byte that the guest transmits is in the output ring at
+ * once, and a byte of the input ring enters the receive FIFO as soon as there is room for it.
  *
  * The console never makes a hart wait. When its ring is nearly full the transmitter simply does not
  * become empty (LSR.THRE stays 0), as on a slow line, until the console has taken something. Only
@@ -276,7 +276,7 @@ export class Uart implements Device {
     return (this.#state.fcr.load() & FCR_ENABLE) !== 0;
   }
 
-  /** In loopback the receiver is cut off from the line (§8.6.4 bit 4); the line waits. */
+  /** The receiver is cut off from the line, which waits ("Modem Control Register", bit 4). */
   #isLooped(): boolean {
     return (this.#state.mcr.load() & MCR_LOOP) !== 0;
   }
@@ -329,11 +329,14 @@ export class Uart implements Device {
 
   #enableInterrupts(enabled: number): void {
     const before = this.#state.ier.exchange(enabled);
-    // Enabling the interrupt of an empty transmitter raises it (§8.5).
+    // Enabling the interrupt of an empty transmitter raises it.
     if ((enabled & ~before & IER_THRE) !== 0) this.#tellTransmitterEmpty();
   }
 
-  /** Changing the enable clears both FIFOs (§8.4); the transmitter's holds nothing that could be lost. */
+  /**
+   * Changing the enable clears both FIFOs ("FIFO Control Register"); the transmitter's holds nothing
+   * that could be lost.
+   */
   #controlFifos(value: number): void {
     const before = this.#state.fcr.exchange(value & FCR_KEPT);
     if (((before ^ value) & FCR_ENABLE) !== 0 || (value & FCR_CLEAR_RX) !== 0) {
@@ -345,12 +348,12 @@ export class Uart implements Device {
     const before = this.#modemStatus();
     this.#state.mcr.store(value);
     const after = this.#modemStatus();
-    // CTS, DSR and DCD report any change, RI only its end (§8.8).
+    // CTS, DSR and DCD report any change, RI only its end ("Modem Status Register").
     const delta = ((before ^ after) & ~MSR_RI) | (before & ~after & MSR_RI);
     this.#state.modemDelta.or(delta >>> 4);
   }
 
-  /** The line has a carrier and is ready; in loopback its inputs are our own outputs (§8.6.4). */
+  /** The line has a carrier and is ready; in loopback its inputs are our own outputs. */
   #modemStatus(): number {
     if (!this.#isLooped()) return MSR_CTS | MSR_DSR | MSR_DCD;
     const outputs = this.#state.mcr.load();

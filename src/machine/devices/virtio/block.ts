@@ -2,7 +2,8 @@
  * The virtio block device: a drive's sectors behind one queue.
  *
  * "Block Device", VIRTIO 1.2 §5.2. A request is a header to read, data, and one status byte to
- * write; how these are cut into buffers is the driver's business (§2.7.4.1), so only their order counts.
+ * write; how these are cut into buffers is the driver's business (§2.7.4.1), so only their order
+ * counts.
  */
 import { SECTOR_BYTES, type Drive } from '../drive.ts';
 import type { VirtioBackend } from './mmio.ts';

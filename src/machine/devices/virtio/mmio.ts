@@ -1,14 +1,14 @@
 /**
  * The virtio transport over memory-mapped registers, version 2.
  *
- * "Virtio Over MMIO", VIRTIO 1.2 §4.2; device status §2.1, feature negotiation §2.2. What kind of device it
- * is, a `VirtioBackend` says. A slot without one is there with device ID 0, which drivers skip
- * (§4.2.3.1.1).
+ * "Virtio Over MMIO", VIRTIO 1.2 (OASIS, 1 July 2022) §4.2; device status §2.1, feature
+ * negotiation §2.2. What kind of device it is, a `VirtioBackend` says. A slot without one is there
+ * with device ID 0, which drivers skip (§4.2.3.1.1).
  *
  * A notification is served on the thread of the hart that wrote it: when its store retires, the
- * request is done. Two locks, so that a hart that acknowledges an interrupt never waits for another's
- * disk access: the queue lock is held while requests are served, the register lock for single
- * registers only.
+ * request is done. Two locks, so that a hart that acknowledges an interrupt never waits for
+ * another's disk access: the queue lock is held while requests are served, the register lock for
+ * single registers only.
  */
 import {
   i32,

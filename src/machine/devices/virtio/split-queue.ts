@@ -1,10 +1,10 @@
 /**
  * The device's side of a split virtqueue.
  *
- * "Split Virtqueues", VIRTIO 1.2 (OASIS, 1 July 2022) §2.7. Everything in the ring is the guest's and may be
- * wrong, or be changed by another hart while we look at it. So each field is read once into
- * private memory, checked there, and never read again. What breaks the ring's own rules is
- * `BROKEN`; the transport then asks the driver for a reset (§2.1.1), and nothing is thrown.
+ * "Split Virtqueues", VIRTIO 1.2 (OASIS, 1 July 2022) §2.7. Everything in the ring is the guest's
+ * and may be wrong, or be changed by another hart while we look at it. So each field is read once
+ * into private memory, checked there, and never read again. What breaks the ring's own rules is
+ * `BROKEN`; the transport then asks the driver for a reset (§2.1.2), and nothing is thrown.
  *
  * Neither VIRTIO_F_INDIRECT_DESC nor VIRTIO_F_EVENT_IDX is offered.
  */
@@ -36,7 +36,10 @@ interface Segment {
   readonly bytes: Uint8Array;
 }
 
-/** The buffers of one direction in a chain, as one run of bytes. How it is cut means nothing (§2.7.4). */
+/**
+ * The buffers of one direction in a chain, as one run of bytes. How it is cut means nothing
+ * (§2.7.4).
+ */
 export class Buffers {
   readonly #segments: Segment[] = [];
   #length = 0;
@@ -165,7 +168,10 @@ export class SplitQueue {
     return { position: at, isBroken: false, interrupts };
   }
 
-  /** Follows a chain; undefined if it loops, leaves the table or RAM, or is out of order (§2.7.4.2). */
+  /**
+   * Follows a chain; undefined if it loops, leaves the table or RAM, or has something to read after
+   * something to write (§2.7.4.2).
+   */
   #chain(head: number): Chain | undefined {
     const { size } = this.#place;
     const chain: Chain = { readable: new Buffers(), writable: new Buffers() };
