@@ -9,7 +9,9 @@ const [major, minor] = process.versions.node.split('.').map(Number);
 const isNewEnough = major > NEEDED[0] || (major === NEEDED[0] && minor >= NEEDED[1]);
 
 // Read by every worker thread that starts later: they load the compiled sources, not the text.
-process.env.NODE_COMPILE_CACHE ??= fileURLToPath(new URL('../build/compile-cache', import.meta.url));
+process.env.NODE_COMPILE_CACHE ??= fileURLToPath(
+  new URL('../build/compile-cache', import.meta.url),
+);
 
 /** The Node.js that npm installed for this platform, or undefined. */
 function ownRuntime() {
@@ -43,6 +45,7 @@ if (isNewEnough) {
     stdio: 'inherit',
   });
   // The terminal sends Ctrl-C to both; the child decides, we only pass on what it decided.
-  for (const signal of ['SIGINT', 'SIGTERM', 'SIGHUP']) process.on(signal, () => child.kill(signal));
+  for (const signal of ['SIGINT', 'SIGTERM', 'SIGHUP'])
+    process.on(signal, () => child.kill(signal));
   child.on('exit', (code, signal) => process.exit(code ?? (signal === 'SIGINT' ? 130 : 143)));
 }

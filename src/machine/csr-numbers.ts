@@ -55,14 +55,29 @@ export const csrPrivilege = (number: number): number => (number >> 8) & 3;
 export const isReadOnlyCsr = (number: number): boolean => number >> 10 === 3;
 
 /** Cells that read as what was last written, with nothing computed on the way. */
-const PLAIN_READS: readonly CsrCell[] = ['sscratch', 'sepc', 'scause', 'stval', 'stvec', 'mscratch', 'mepc', 'mcause', 'mtval', 'mtvec'];
+const PLAIN_READS: readonly CsrCell[] = [
+  'sscratch',
+  'sepc',
+  'scause',
+  'stval',
+  'stvec',
+  'mscratch',
+  'mepc',
+  'mcause',
+  'mtval',
+  'mtvec',
+];
 /** Cells of these that take any value. */
 const PLAIN_WRITES: readonly CsrCell[] = ['sscratch', 'stval', 'mscratch', 'mtval'];
 
-const CELL_OF_NUMBER: ReadonlyMap<number, CsrCell> = new Map(PLAIN_READS.map((name) => [CSR[name as keyof typeof CSR], name]));
+const CELL_OF_NUMBER: ReadonlyMap<number, CsrCell> = new Map(
+  PLAIN_READS.map((name) => [CSR[name as keyof typeof CSR], name]),
+);
 
 /** If a CSR instruction only reads, or only swaps, a plain cell: which, and who may. */
-export function plainCsr(raw: number): { cell: number; privilege: number; isWrite: boolean } | undefined {
+export function plainCsr(
+  raw: number,
+): { cell: number; privilege: number; isWrite: boolean } | undefined {
   const number = raw >>> 20;
   const name = CELL_OF_NUMBER.get(number);
   if (name === undefined) return undefined;

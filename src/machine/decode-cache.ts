@@ -31,7 +31,13 @@ export class DecodeCache {
   /** Parcels decoded since the counter was last read. */
   decoded = 0;
 
-  constructor(memory: SharedArrayBuffer, start: number, slots: number, ram: number, ramBytes: number) {
+  constructor(
+    memory: SharedArrayBuffer,
+    start: number,
+    slots: number,
+    ram: number,
+    ramBytes: number,
+  ) {
     this.#words = new Int32Array(memory);
     this.#bytes = new Uint8Array(memory);
     this.#start = start;

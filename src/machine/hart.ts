@@ -21,7 +21,13 @@ import {
   type Counter,
   type CsrCell,
 } from './core/hart-block.ts';
-import { MODEL_EMPTY, MODEL_L1_MAX, MODEL_L2_MAX, MODEL_OFFSET, ModelTlb } from './core/tlb-model.ts';
+import {
+  MODEL_EMPTY,
+  MODEL_L1_MAX,
+  MODEL_L2_MAX,
+  MODEL_OFFSET,
+  ModelTlb,
+} from './core/tlb-model.ts';
 import { CSR, csrPrivilege, isReadOnlyCsr } from './csr-numbers.ts';
 import { DecodeCache, writeRecord } from './decode-cache.ts';
 import { decode } from './isa/decoder.ts';
@@ -71,7 +77,7 @@ export interface HartEnvironment {
   readonly bus: Bus;
   readonly clock: Clock;
   /** Whether time in `mtimecmp` has come for this hart. */
-  readonly machineTimer: { deadline(hart: number): number };
+  readonly machineTimer: { timerDeadline(hart: number): number };
   readonly hasKeys: boolean;
   readonly machineMode?: MachineMode;
 }
@@ -139,21 +145,7 @@ export class Hart {
     });
   }
 
-  // --- state: any thread may call the first three, the rest only the hart's own ---
-
-  /** Makes the hart look at `bits` of PENDING before its next instruction; wakes it if it is parked. */
-  signal(bits: number): void {
-    const index = this.#block + word('pending');
-    Atomics.or(this.words, index, bits);
-    Atomics.notify(this.words, index);
-  }
-
-  /** Raises or lowers a line of mip. */
-  setInterrupt(bit: number, level: boolean): void {
-    const index = this.#block + word('mip');
-    const before = level ? Atomics.or(this.words, index, 1 << bit) : Atomics.and(this.words, index, ~(1 << bit));
-    if (level && (before & (1 << bit)) === 0) this.signal(PENDING.INTERRUPT);
-  }
+  // --- state ---
 
   get state(): number {
     return Atomics.load(this.words, this.#block + word('state'));
@@ -237,7 +229,10 @@ export class Hart {
   }
 
   get instret(): number {
-    return (this.words[this.#block + word('instret') + 1] as number) * 2 ** 32 + ((this.words[this.#block + word('instret')] as number) >>> 0);
+    return (
+      (this.words[this.#block + word('instret') + 1] as number) * 2 ** 32 +
+      ((this.words[this.#block + word('instret')] as number) >>> 0)
+    );
   }
 
   #addInstret(by: number): void {
@@ -255,6 +250,7 @@ export class Hart {
     this.setPc(pcLow, pcHigh);
     this.set('domain', -1);
     this.set('thread', -1);
+    this.#modelAsid();
     this.translation.flushAll();
   }
 
@@ -311,7 +307,15 @@ export class Hart {
         case EXIT.ECALL:
           this.#addInstret(-1);
           this.count('ecalls');
-          this.trap(this.mode === PRIVILEGE.U ? CAUSE.ECALL_U : this.mode === PRIVILEGE.S ? CAUSE.ECALL_S : CAUSE.ECALL_M, 0, 0);
+          this.trap(
+            this.mode === PRIVILEGE.U
+              ? CAUSE.ECALL_U
+              : this.mode === PRIVILEGE.S
+                ? CAUSE.ECALL_S
+                : CAUSE.ECALL_M,
+            0,
+            0,
+          );
           break;
         case EXIT.EBREAK:
           this.#addInstret(-1);
@@ -322,11 +326,18 @@ export class Hart {
           else this.mret();
           break;
         case EXIT.SRET:
-          if (this.mode < PRIVILEGE.S || (this.mode === PRIVILEGE.S && this.#statusHas(MSTATUS_BITS.TSR))) this.#illegal();
+          if (
+            this.mode < PRIVILEGE.S ||
+            (this.mode === PRIVILEGE.S && this.#statusHas(MSTATUS_BITS.TSR))
+          )
+            this.#illegal();
           else this.sret();
           break;
         case EXIT.WFI:
-          if (this.mode === PRIVILEGE.U || (this.mode === PRIVILEGE.S && this.#statusHas(MSTATUS_BITS.TW))) {
+          if (
+            this.mode === PRIVILEGE.U ||
+            (this.mode === PRIVILEGE.S && this.#statusHas(MSTATUS_BITS.TW))
+          ) {
             this.#illegal();
             break;
           }
@@ -488,7 +499,8 @@ export class Hart {
   sret(): void {
     const status = this.csrLow('mstatus');
     const previous = (status & MSTATUS_BITS.SPP) === 0 ? PRIVILEGE.U : PRIVILEGE.S;
-    let next = (status & ~(MSTATUS_BITS.SPP | MSTATUS_BITS.SIE | MSTATUS_BITS.MPRV)) | MSTATUS_BITS.SPIE;
+    let next =
+      (status & ~(MSTATUS_BITS.SPP | MSTATUS_BITS.SIE | MSTATUS_BITS.MPRV)) | MSTATUS_BITS.SPIE;
     if ((status & MSTATUS_BITS.SPIE) !== 0) next |= MSTATUS_BITS.SIE;
     this.setCsr('mstatus', next, MSTATUS_HIGH);
     this.set('mode', previous);
@@ -519,7 +531,10 @@ export class Hart {
     if (forM !== 0 && (mode < PRIVILEGE.M || (status & MSTATUS_BITS.MIE) !== 0)) {
       this.count('interrupts');
       this.#enterM(highest(forM), 1 << 31, 0, 0);
-    } else if (forS !== 0 && (mode < PRIVILEGE.S || (mode === PRIVILEGE.S && (status & MSTATUS_BITS.SIE) !== 0))) {
+    } else if (
+      forS !== 0 &&
+      (mode < PRIVILEGE.S || (mode === PRIVILEGE.S && (status & MSTATUS_BITS.SIE) !== 0))
+    ) {
       this.count('interrupts');
       this.#enterS(highest(forS), 1 << 31, 0, 0);
     }
@@ -538,8 +553,15 @@ export class Hart {
   /** Sets MTIP, and STIP where Sstc is on, as time has it. */
   #pollTimer(): void {
     const now = this.clock.now();
-    this.setInterrupt(IRQ.MTI, now >= this.#machineTimer.deadline(this.id));
-    if (this.#hasSstc()) this.setInterrupt(IRQ.STI, now >= this.#deadline('stimecmp'));
+    this.#setTimerLine(IRQ.MTI, now >= this.#machineTimer.timerDeadline(this.id));
+    if (this.#hasSstc()) this.#setTimerLine(IRQ.STI, now >= this.#deadline('stimecmp'));
+  }
+
+  /** The owner's own lines: whoever sets one looks for interrupts afterwards. */
+  #setTimerLine(bit: number, level: boolean): void {
+    const index = this.#block + word('mip');
+    if (level) Atomics.or(this.words, index, 1 << bit);
+    else Atomics.and(this.words, index, ~(1 << bit));
   }
 
   /** Ticks until a timer that is enabled fires; Infinity if none will. */
@@ -547,8 +569,9 @@ export class Hart {
     const now = this.clock.now();
     const mie = this.csrLow('mie');
     let soonest = Infinity;
-    if ((mie & (1 << IRQ.MTI)) !== 0) soonest = this.#machineTimer.deadline(this.id) - now;
-    if ((mie & (1 << IRQ.STI)) !== 0 && this.#hasSstc()) soonest = Math.min(soonest, this.#deadline('stimecmp') - now);
+    if ((mie & (1 << IRQ.MTI)) !== 0) soonest = this.#machineTimer.timerDeadline(this.id) - now;
+    if ((mie & (1 << IRQ.STI)) !== 0 && this.#hasSstc())
+      soonest = Math.min(soonest, this.#deadline('stimecmp') - now);
     return Math.max(0, soonest);
   }
 
@@ -595,14 +618,27 @@ export class Hart {
     const low = this.get('faultAddress');
     const high = this.words[this.#block + word('faultAddress') + 1] as number;
     const bytes = 'bytes' in meaning ? meaning.bytes : 1;
-    const isAtomic = meaning.kind === 'lr' || meaning.kind === 'sc' || meaning.kind === 'amo' || meaning.kind === 'amoLoop';
+    const isAtomic =
+      meaning.kind === 'lr' ||
+      meaning.kind === 'sc' ||
+      meaning.kind === 'amo' ||
+      meaning.kind === 'amoLoop';
     const access: AccessKind = meaning.kind === 'load' || meaning.kind === 'lr' ? 'load' : 'store';
     if (isAtomic && (low & (bytes - 1)) !== 0) {
       this.trap(meaning.kind === 'lr' ? CAUSE.LOAD_MISALIGNED : CAUSE.STORE_MISALIGNED, low, high);
       return;
     }
     if ((low & 0xfff) + bytes > 4096) {
-      this.#finishCrossing(d.rd, d.rs2, meaning.kind === 'load', bytes, meaning.kind === 'load' && meaning.signed, low, high, d.instruction.bytes);
+      this.#finishCrossing(
+        d.rd,
+        d.rs2,
+        meaning.kind === 'load',
+        bytes,
+        meaning.kind === 'load' && meaning.signed,
+        low,
+        high,
+        d.instruction.bytes,
+      );
       return;
     }
     const fault = this.translation.translate(low, high, access, bytes);
@@ -624,7 +660,15 @@ export class Hart {
       }
       this.#extend(bytes, meaning.signed);
       this.setX(d.rd, this.low, this.high);
-    } else if (!this.#writePhysical(host, this.translation.physical, bytes, this.xLow(d.rs2), this.xHigh(d.rs2))) {
+    } else if (
+      !this.#writePhysical(
+        host,
+        this.translation.physical,
+        bytes,
+        this.xLow(d.rs2),
+        this.xHigh(d.rs2),
+      )
+    ) {
       this.trap(CAUSE.STORE_ACCESS, low, high);
       return;
     }
@@ -641,7 +685,12 @@ export class Hart {
         this.low = this.#data.getInt32(host, true);
         this.high = this.#data.getInt32(host + 4, true);
       } else {
-        this.low = bytes === 4 ? this.#data.getInt32(host, true) : bytes === 2 ? this.#data.getUint16(host, true) : this.#data.getUint8(host);
+        this.low =
+          bytes === 4
+            ? this.#data.getInt32(host, true)
+            : bytes === 2
+              ? this.#data.getUint16(host, true)
+              : this.#data.getUint8(host);
       }
       return true;
     }
@@ -658,7 +707,13 @@ export class Hart {
     return true;
   }
 
-  #writePhysical(host: number, physical: number, bytes: number, low: number, high: number): boolean {
+  #writePhysical(
+    host: number,
+    physical: number,
+    bytes: number,
+    low: number,
+    high: number,
+  ): boolean {
     if (host !== 0) {
       if (bytes === 8) {
         this.#data.setInt32(host, low, true);
@@ -686,7 +741,16 @@ export class Hart {
   }
 
   /** A misaligned access over two pages, byte by byte: both pages are checked before anything is written. */
-  #finishCrossing(rd: number, rs2: number, isLoad: boolean, bytes: number, signed: boolean, low: number, high: number, length: number): void {
+  #finishCrossing(
+    rd: number,
+    rs2: number,
+    isLoad: boolean,
+    bytes: number,
+    signed: boolean,
+    low: number,
+    high: number,
+    length: number,
+  ): void {
     const access: AccessKind = isLoad ? 'load' : 'store';
     const hosts: number[] = [];
     for (let n = 0; n < bytes; n++) {
@@ -758,7 +822,10 @@ export class Hart {
   // --- fences ---
 
   #sfence(): void {
-    if (this.mode === PRIVILEGE.U || (this.mode === PRIVILEGE.S && this.#statusHas(MSTATUS_BITS.TVM))) {
+    if (
+      this.mode === PRIVILEGE.U ||
+      (this.mode === PRIVILEGE.S && this.#statusHas(MSTATUS_BITS.TVM))
+    ) {
       this.#illegal();
       return;
     }
@@ -776,7 +843,8 @@ export class Hart {
     this.count('fencesAll');
     if (asid < 0) this.translation.flushAll();
     else this.translation.flushAsid(asid);
-    if (this.#modelEntries > 0) this.#modelForget((key) => asid < 0 || Number((key >> 44n) & 0xffffn) === asid);
+    if (this.#modelEntries > 0)
+      this.#modelForget((key) => asid < 0 || Number((key >> 44n) & 0xffffn) === asid);
   }
 
   /** sfence.vma for one address. */
@@ -801,7 +869,8 @@ export class Hart {
 
   /** Gives the modelled TLB its size; 0 entries switch it off. Only the exact core feeds it. */
   configureModel(l1Entries: number, l2Entries: number): void {
-    if (l1Entries > MODEL_L1_MAX || l2Entries > MODEL_L2_MAX) throw new RangeError('the modelled TLB is too large');
+    if (l1Entries > MODEL_L1_MAX || l2Entries > MODEL_L2_MAX)
+      throw new RangeError('the modelled TLB is too large');
     this.#modelEntries = l1Entries;
     const model = (this.base + MODEL_OFFSET) >> 2;
     this.words[model + (ModelTlb.offset.l1Entries >> 2)] = l1Entries;
@@ -813,11 +882,17 @@ export class Hart {
   #modelAsid(): void {
     const satpHigh = this.csrHigh('satp');
     const on = this.#modelEntries > 0 && satpHigh >>> 28 === SATP_SV39;
-    this.words[((this.base + MODEL_OFFSET) >> 2) + (ModelTlb.offset.asid >> 2)] = on ? (satpHigh >>> 12) & 0xffff : -1;
+    this.words[((this.base + MODEL_OFFSET) >> 2) + (ModelTlb.offset.asid >> 2)] = on
+      ? (satpHigh >>> 12) & 0xffff
+      : -1;
   }
 
   #modelForget(matches: (key: bigint) => boolean): void {
-    const cells = new BigInt64Array(this.words.buffer, this.base + MODEL_OFFSET + ModelTlb.offset.last, 2 + 2 * MODEL_L1_MAX + MODEL_L2_MAX);
+    const cells = new BigInt64Array(
+      this.words.buffer,
+      this.base + MODEL_OFFSET + ModelTlb.offset.last,
+      2 + 2 * MODEL_L1_MAX + MODEL_L2_MAX,
+    );
     for (let n = 0; n < cells.length; n++) {
       if (matches(cells[n] as bigint)) cells[n] = MODEL_EMPTY;
     }
@@ -835,15 +910,25 @@ export class Hart {
     const sourceHigh = isImmediate ? 0 : this.xHigh(rs1);
     const operation = funct3 & 3;
     const writes = operation === 1 || rs1 !== 0;
-    if (this.mode < csrPrivilege(number) || (writes && isReadOnlyCsr(number)) || !this.readCsr(number)) {
+    if (
+      this.mode < csrPrivilege(number) ||
+      (writes && isReadOnlyCsr(number)) ||
+      !this.readCsr(number)
+    ) {
       this.#illegal();
       return;
     }
     const oldLow = this.low;
     const oldHigh = this.high;
     if (writes) {
-      const low = operation === 1 ? sourceLow : operation === 2 ? oldLow | sourceLow : oldLow & ~sourceLow;
-      const high = operation === 1 ? sourceHigh : operation === 2 ? oldHigh | sourceHigh : oldHigh & ~sourceHigh;
+      const low =
+        operation === 1 ? sourceLow : operation === 2 ? oldLow | sourceLow : oldLow & ~sourceLow;
+      const high =
+        operation === 1
+          ? sourceHigh
+          : operation === 2
+            ? oldHigh | sourceHigh
+            : oldHigh & ~sourceHigh;
       this.writeCsr(number, low, high);
     }
     this.setX(rd, oldLow, oldHigh);
@@ -874,14 +959,21 @@ export class Hart {
       case CSR.sie:
         return this.#give(this.csrLow('mie') & this.csrLow('mideleg'), 0);
       case CSR.sip:
-        return this.#give(Atomics.load(this.words, this.#block + word('mip')) & this.csrLow('mideleg'), 0);
+        return this.#give(
+          Atomics.load(this.words, this.#block + word('mip')) & this.csrLow('mideleg'),
+          0,
+        );
       case CSR.mip:
         return this.#give(Atomics.load(this.words, this.#block + word('mip')), 0);
       case CSR.satp:
         if (this.mode === PRIVILEGE.S && this.#statusHas(MSTATUS_BITS.TVM)) return false;
         return this.#give(this.csrLow('satp'), this.csrHigh('satp'));
       case CSR.stimecmp:
-        if (this.mode === PRIVILEGE.S && (!this.#hasSstc() || ((this.csrLow('mcounteren') >>> 1) & 1) === 0)) return false;
+        if (
+          this.mode === PRIVILEGE.S &&
+          (!this.#hasSstc() || ((this.csrLow('mcounteren') >>> 1) & 1) === 0)
+        )
+          return false;
         return this.#give(this.csrLow('stimecmp'), this.csrHigh('stimecmp'));
       case CSR.cycle:
         return this.#mayReadCounter(0) && this.#giveNumber(this.instret);
@@ -911,18 +1003,26 @@ export class Hart {
         return this.#give(0, 0);
     }
     if (number >= CSR.pmpaddr0 && number < CSR.pmpaddr0 + 64) {
-      return number < CSR.pmpaddr0 + 16 ? this.#giveNumber(this.translation.pmp.address(number - CSR.pmpaddr0)) : this.#give(0, 0);
+      return number < CSR.pmpaddr0 + 16
+        ? this.#giveNumber(this.translation.pmp.address(number - CSR.pmpaddr0))
+        : this.#give(0, 0);
     }
     if (number >= CSR.pmpcfg0 && number < CSR.pmpcfg0 + 16) {
       const register = number - CSR.pmpcfg0;
       if (register % 2 === 1) return false; // odd ones are RV32's
       if (register > 2) return this.#give(0, 0);
-      const half = (from: number): number => [0, 1, 2, 3].reduce((bits, n) => bits | (this.translation.pmp.config(from + n) << (8 * n)), 0);
+      const half = (from: number): number =>
+        [0, 1, 2, 3].reduce(
+          (bits, n) => bits | (this.translation.pmp.config(from + n) << (8 * n)),
+          0,
+        );
       return this.#give(half(register * 4), half(register * 4 + 4));
     }
     // Hardware performance counters 3 to 31 read as zero (vol. II §3.1.10).
-    if ((number >= 0xb03 && number <= 0xb1f) || (number >= 0x323 && number <= 0x33f)) return this.#give(0, 0);
-    if (number >= 0xc03 && number <= 0xc1f) return this.#mayReadCounter(number - 0xc00) && this.#give(0, 0);
+    if ((number >= 0xb03 && number <= 0xb1f) || (number >= 0x323 && number <= 0x33f))
+      return this.#give(0, 0);
+    if (number >= 0xc03 && number <= 0xc1f)
+      return this.#mayReadCounter(number - 0xc00) && this.#give(0, 0);
     const cell = CELL_NUMBERS.get(number);
     return cell !== undefined && this.#give(this.csrLow(cell), this.csrHigh(cell));
   }
@@ -935,7 +1035,8 @@ export class Hart {
         const mask = number === CSR.mstatus ? MSTATUS_WRITABLE : SSTATUS_MASK;
         let next = (this.csrLow('mstatus') & ~mask) | (low & mask);
         // MPP = 2 is reserved: keep what was there.
-        if (((next >> MSTATUS_BITS.MPP_SHIFT) & 3) === 2) next = (next & ~MSTATUS_BITS.MPP) | (this.csrLow('mstatus') & MSTATUS_BITS.MPP);
+        if (((next >> MSTATUS_BITS.MPP_SHIFT) & 3) === 2)
+          next = (next & ~MSTATUS_BITS.MPP) | (this.csrLow('mstatus') & MSTATUS_BITS.MPP);
         this.setCsr('mstatus', next, MSTATUS_HIGH);
         this.translation.select();
         return;
@@ -996,7 +1097,10 @@ export class Hart {
         return;
     }
     if (number >= CSR.pmpaddr0 && number < CSR.pmpaddr0 + 16) {
-      this.translation.pmp.setAddress(number - CSR.pmpaddr0, (high & 0x3fffff) * 2 ** 32 + (low >>> 0));
+      this.translation.pmp.setAddress(
+        number - CSR.pmpaddr0,
+        (high & 0x3fffff) * 2 ** 32 + (low >>> 0),
+      );
       this.translation.flushAll();
       return;
     }
@@ -1055,4 +1159,5 @@ const CELL_NUMBERS: ReadonlyMap<number, CsrCell> = new Map<number, CsrCell>([
   [CSR.senvcfg, 'senvcfg'],
 ]);
 
-const highest = (pending: number): number => INTERRUPT_PRIORITY.find((irq) => (pending & (1 << irq)) !== 0) as number;
+const highest = (pending: number): number =>
+  INTERRUPT_PRIORITY.find((irq) => (pending & (1 << irq)) !== 0) as number;

@@ -65,7 +65,12 @@ export function planMemory(request: {
   if (!Number.isInteger(harts) || harts < 1 || harts > MAX_HARTS) {
     throw new RangeError(`harts must be 1 to ${MAX_HARTS}, got ${harts}`);
   }
-  if (!Number.isInteger(ramBytes) || ramBytes % PAGE_BYTES !== 0 || ramBytes < 16 << 20 || ramBytes > 2 ** 30) {
+  if (
+    !Number.isInteger(ramBytes) ||
+    ramBytes % PAGE_BYTES !== 0 ||
+    ramBytes < 16 << 20 ||
+    ramBytes > 2 ** 30
+  ) {
     throw new RangeError(`memory must be 16M to 1G in whole pages, got ${ramBytes} bytes`);
   }
   const decodedPages = harts <= 16 ? 384 : 192;
@@ -95,4 +100,5 @@ export function planMemory(request: {
 }
 
 /** Offset of a hart's area; its hart block comes first. */
-export const hartBase = (plan: MemoryPlan, hart: number): number => plan.hartAreas + hart * plan.hartAreaBytes;
+export const hartBase = (plan: MemoryPlan, hart: number): number =>
+  plan.hartAreas + hart * plan.hartAreaBytes;

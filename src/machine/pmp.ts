@@ -105,7 +105,8 @@ export class PmpTable {
   isUniform(start: number, bytes: number): boolean {
     const end = start + bytes;
     return this.#ranges.every(
-      (range) => range.end <= start || range.start >= end || (range.start <= start && range.end >= end),
+      (range) =>
+        range.end <= start || range.start >= end || (range.start <= start && range.end >= end),
     );
   }
 }

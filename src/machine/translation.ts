@@ -9,7 +9,18 @@
  * only chooses another table: nothing is flushed on a trap, a gate or a `satp` write.
  */
 import type { CoreExports } from './core/generate.ts';
-import { csrIndex, HartBlock, NO_TAG_LOW, PRIVILEGE, TLB_BYTES, TLB_CONTEXTS, TLB_ENTRIES, TLB_ENTRY_BYTES, TlbEntry } from './core/hart-block.ts';
+import {
+  csrIndex,
+  DataEntry,
+  FETCH_TABLE_OFFSET,
+  FetchEntry,
+  HartBlock,
+  NO_TAG_LOW,
+  PRIVILEGE,
+  TLB_BYTES,
+  TLB_CONTEXTS,
+  TLB_ENTRIES,
+} from './core/hart-block.ts';
 import { SHAPE_GLOBAL, TLB_OFFSET } from './core/tlb-model.ts';
 import type { DecodeCache } from './decode-cache.ts';
 import { PmpTable } from './pmp.ts';
@@ -59,13 +70,31 @@ export const CAUSE = {
   STORE_PAGE: 15,
 } as const;
 
-const PAGE_FAULT: Record<AccessKind, number> = { fetch: CAUSE.FETCH_PAGE, load: CAUSE.LOAD_PAGE, store: CAUSE.STORE_PAGE };
-const ACCESS_FAULT: Record<AccessKind, number> = { fetch: CAUSE.FETCH_ACCESS, load: CAUSE.LOAD_ACCESS, store: CAUSE.STORE_ACCESS };
+const PAGE_FAULT: Record<AccessKind, number> = {
+  fetch: CAUSE.FETCH_PAGE,
+  load: CAUSE.LOAD_PAGE,
+  store: CAUSE.STORE_PAGE,
+};
+const ACCESS_FAULT: Record<AccessKind, number> = {
+  fetch: CAUSE.FETCH_ACCESS,
+  load: CAUSE.LOAD_ACCESS,
+  store: CAUSE.STORE_ACCESS,
+};
 
 /** No fault. */
 export const NO_FAULT = -1;
 
 const MAX_LEVEL = 2;
+
+/** The entries of the soft TLB, in words. */
+const DATA_WORDS = DataEntry.sizeBytes >> 2;
+const READ = DataEntry.offset.readTag >> 2;
+const WRITE = DataEntry.offset.writeTag >> 2;
+const DATA_PAGE = DataEntry.offset.page >> 2;
+const DATA_SHAPE = DataEntry.offset.shape >> 2;
+const FETCH_WORDS = FetchEntry.sizeBytes >> 2;
+const FETCH_DECODED = FetchEntry.offset.decoded >> 2;
+const FETCH_SHAPE = FetchEntry.offset.shape >> 2;
 
 export class Translation {
   readonly pmp: PmpTable = new PmpTable();
@@ -146,12 +175,15 @@ export class Translation {
     const dataMode = this.#dataMode(mode);
     this.#current = this.#find(dataMode === mode ? this.#dataRegime(mode) : mode);
     this.#currentData = dataMode === mode ? this.#current : this.#find(this.#dataRegime(dataMode));
-    this.#words[this.#at + (HartBlock.offset.fetchTlb >> 2)] = this.#table(this.#current);
+    this.#words[this.#at + (HartBlock.offset.fetchTlb >> 2)] =
+      this.#table(this.#current) + FETCH_TABLE_OFFSET;
     this.#words[this.#at + (HartBlock.offset.dataTlb >> 2)] = this.#table(this.#currentData);
   }
 
   #dataRegime(mode: number): number {
-    const bits = this.#csrLow('mstatus') & (mode === PRIVILEGE.S ? MSTATUS_BITS.SUM | MSTATUS_BITS.MXR : MSTATUS_BITS.MXR);
+    const bits =
+      this.#csrLow('mstatus') &
+      (mode === PRIVILEGE.S ? MSTATUS_BITS.SUM | MSTATUS_BITS.MXR : MSTATUS_BITS.MXR);
     return mode === PRIVILEGE.M ? mode : mode | bits;
   }
 
@@ -195,14 +227,20 @@ export class Translation {
 
   #clear(context: number): void {
     const words = this.#words;
-    const first = this.#table(context) >> 2;
-    const entryWords = TLB_ENTRY_BYTES >> 2;
-    for (let entry = first, n = 0; n < TLB_ENTRIES; n++, entry += entryWords) {
-      words[entry] = NO_TAG_LOW;
-      words[entry + 2] = NO_TAG_LOW;
-      words[entry + 4] = NO_TAG_LOW;
+    const data = this.#table(context) >> 2;
+    for (let n = 0, entry = data; n < TLB_ENTRIES; n++, entry += DATA_WORDS) {
+      words[entry + READ] = NO_TAG_LOW;
+      words[entry + WRITE] = NO_TAG_LOW;
     }
+    this.#clearFetch(context);
     this.#hasSuperpage[context] = 0;
+  }
+
+  #clearFetch(context: number): void {
+    const words = this.#words;
+    const first = (this.#table(context) + FETCH_TABLE_OFFSET) >> 2;
+    for (let n = 0, entry = first; n < TLB_ENTRIES; n++, entry += FETCH_WORDS)
+      words[entry] = NO_TAG_LOW;
   }
 
   /** Forgets every translation; tables not in use are emptied when they are next chosen. */
@@ -245,30 +283,36 @@ export class Translation {
         dropSuper = true;
         continue;
       }
-      const entry = this.#entryIn(context, low);
-      for (let tag = 0; tag < 6; tag += 2) {
-        if (words[entry + tag] === pageLow && words[entry + tag + 1] === high) words[entry + tag] = NO_TAG_LOW;
+      const data = this.#dataEntry(context, low);
+      for (const tag of [data + READ, data + WRITE, this.#fetchEntry(context, low)]) {
+        if (words[tag] === pageLow && words[tag + 1] === high) words[tag] = NO_TAG_LOW;
       }
     }
     if (dropSuper) {
-      this.#flushWhere((context) => this.#hasSuperpage[context] === 1 && (asid < 0 || this.#asidOf(context) === asid));
+      this.#flushWhere(
+        (context) =>
+          this.#hasSuperpage[context] === 1 && (asid < 0 || this.#asidOf(context) === asid),
+      );
     }
   }
 
   /** Forgets every translation that fetches use, in every regime. */
   flushFetch(): void {
-    const words = this.#words;
-    const entryWords = TLB_ENTRY_BYTES >> 2;
     for (let context = 0; context < TLB_CONTEXTS; context++) {
-      if (this.#regimes[context * 5] === -1) continue;
-      const first = this.#table(context) >> 2;
-      for (let entry = first + 4, n = 0; n < TLB_ENTRIES; n++, entry += entryWords) words[entry] = NO_TAG_LOW;
+      if (this.#regimes[context * 5] !== -1) this.#clearFetch(context);
     }
   }
 
-  /** Word index of the entry that alone can hold an address. */
-  #entryIn(context: number, low: number): number {
-    return (this.#table(context) + ((low >>> 12) & (TLB_ENTRIES - 1)) * TLB_ENTRY_BYTES) >> 2;
+  /** Word index of the only entry that can hold an address. */
+  #dataEntry(context: number, low: number): number {
+    return (this.#table(context) >> 2) + ((low >>> 12) & (TLB_ENTRIES - 1)) * DATA_WORDS;
+  }
+
+  #fetchEntry(context: number, low: number): number {
+    return (
+      ((this.#table(context) + FETCH_TABLE_OFFSET) >> 2) +
+      ((low >>> 12) & (TLB_ENTRIES - 1)) * FETCH_WORDS
+    );
   }
 
   /**
@@ -302,11 +346,18 @@ export class Translation {
     let table = ((this.#csrLow('satp') >>> 0) + (satpHigh & 0xfff) * 2 ** 32) * 4096;
     for (let level = MAX_LEVEL; level >= 0; level--) {
       const vpn =
-        level === 2 ? ((high & 0x7f) << 2) | (low >>> 30) : level === 1 ? (low >>> 21) & 0x1ff : (low >>> 12) & 0x1ff;
+        level === 2
+          ? ((high & 0x7f) << 2) | (low >>> 30)
+          : level === 1
+            ? (low >>> 21) & 0x1ff
+            : (low >>> 12) & 0x1ff;
       // Step 2. The table's address is physical; the access is one of S-mode.
       const address = table + vpn * 8;
       const host = this.#hostOf(address, 8);
-      if (host === 0 || (this.pmp.isActive(PRIVILEGE.S) && !this.pmp.allows(address, 8, 'load', PRIVILEGE.S))) {
+      if (
+        host === 0 ||
+        (this.pmp.isActive(PRIVILEGE.S) && !this.pmp.allows(address, 8, 'load', PRIVILEGE.S))
+      ) {
         return ACCESS_FAULT[access];
       }
       const pteLow = this.#core.atomicLoad64(this.#block, host);
@@ -327,8 +378,10 @@ export class Translation {
       if (ppn % pagesBelow !== 0) return PAGE_FAULT[access];
       if (!this.#mayAccess(pteLow, pteHigh, access, mode)) return PAGE_FAULT[access];
       // Step 7, Svade.
-      if ((pteLow & PTE.A) === 0 || (access === 'store' && (pteLow & PTE.D) === 0)) return PAGE_FAULT[access];
-      const within = (level === 2 ? low & 0x3fffffff : level === 1 ? low & 0x1fffff : low & 0xfff) >>> 0;
+      if ((pteLow & PTE.A) === 0 || (access === 'store' && (pteLow & PTE.D) === 0))
+        return PAGE_FAULT[access];
+      const within =
+        (level === 2 ? low & 0x3fffffff : level === 1 ? low & 0x1fffff : low & 0xfff) >>> 0;
       this.physical = ppn * 4096 + within;
       this.#leafLow = this.#rightsOf(pteLow, pteHigh, mode);
       this.#level = level;
@@ -376,6 +429,11 @@ export class Translation {
     return this.#hostOf(this.physical, bytes);
   }
 
+  #pmpAllowsPage(pageStart: number, access: AccessKind): boolean {
+    const mode = this.#dataMode(this.#words[this.#at + (HartBlock.offset.mode >> 2)] as number);
+    return !this.pmp.isActive(mode) || this.pmp.allows(pageStart, 4096, access, mode);
+  }
+
   /**
    * Puts the last successful translation into the TLB.
    * @returns false if it may not be remembered: a device, or a page that PMP cuts
@@ -384,37 +442,32 @@ export class Translation {
     const pageStart = this.physical - (this.physical % 4096);
     const host = this.#hostOf(pageStart, 4096);
     if (host === 0 || !this.#cacheable) return false;
-    const context = access === 'fetch' ? this.#current : this.#currentData;
     const words = this.#words;
-    // Fetching a page may evict a decoded one and with it every fetch tag, so that comes first.
-    const decoded =
-      access === 'fetch' ? this.#decodeCache.recordsOf((host - this.#ram) >>> 12, () => this.flushFetch()) : 0;
-    const entry = this.#entryIn(context, low);
     const pageLow = low & ~0xfff;
-    const tagOf = (field: 'readTag' | 'writeTag' | 'fetchTag'): number => entry + (TlbEntry.offset[field] >> 2);
-    const pageCell = entry + (TlbEntry.offset.page >> 2);
-    // Keep what the entry knows of this very page, drop another's.
-    const keeps = (field: 'readTag' | 'writeTag' | 'fetchTag'): boolean =>
-      words[tagOf(field)] === pageLow && words[tagOf(field) + 1] === high && words[pageCell] === host;
-    for (const field of ['readTag', 'writeTag', 'fetchTag'] as const) {
-      if (!keeps(field)) words[tagOf(field)] = NO_TAG_LOW;
-    }
-    words[pageCell] = host;
-    words[entry + (TlbEntry.offset.shape >> 2)] = this.#level | ((this.#leafLow & PTE.G) === 0 ? 0 : SHAPE_GLOBAL);
-    const tag = (field: 'readTag' | 'writeTag' | 'fetchTag'): void => {
-      words[tagOf(field)] = pageLow;
-      words[tagOf(field) + 1] = high;
-    };
+    const shape = this.#level | ((this.#leafLow & PTE.G) === 0 ? 0 : SHAPE_GLOBAL);
+    const context = access === 'fetch' ? this.#current : this.#currentData;
     if (access === 'fetch') {
-      tag('fetchTag');
-      words[entry + (TlbEntry.offset.decoded >> 2)] = decoded;
+      // This may evict a decoded page and with it every fetch tag, so it comes first.
+      const decoded = this.#decodeCache.recordsOf((host - this.#ram) >>> 12, () =>
+        this.flushFetch(),
+      );
+      const entry = this.#fetchEntry(context, low);
+      words[entry] = pageLow;
+      words[entry + 1] = high;
+      words[entry + FETCH_DECODED] = decoded;
+      words[entry + FETCH_SHAPE] = shape;
     } else {
-      const pmpAllows = (kind: AccessKind): boolean => {
-        const mode = this.#dataMode(words[this.#at + (HartBlock.offset.mode >> 2)] as number);
-        return !this.pmp.isActive(mode) || this.pmp.allows(pageStart, 4096, kind, mode);
-      };
-      if ((this.#leafLow & PTE.R) !== 0 && pmpAllows('load')) tag('readTag');
-      if ((this.#leafLow & PTE.W) !== 0 && (this.#leafLow & PTE.D) !== 0 && pmpAllows('store')) tag('writeTag');
+      const entry = this.#dataEntry(context, low);
+      const mayRead = (this.#leafLow & PTE.R) !== 0 && this.#pmpAllowsPage(pageStart, 'load');
+      const mayWrite =
+        (this.#leafLow & (PTE.W | PTE.D)) === (PTE.W | PTE.D) &&
+        this.#pmpAllowsPage(pageStart, 'store');
+      words[entry + READ] = mayRead ? pageLow : NO_TAG_LOW;
+      words[entry + READ + 1] = high;
+      words[entry + WRITE] = mayWrite ? pageLow : NO_TAG_LOW;
+      words[entry + WRITE + 1] = high;
+      words[entry + DATA_PAGE] = host;
+      words[entry + DATA_SHAPE] = shape;
     }
     if (this.#level > 0) this.#hasSuperpage[context] = 1;
     this.misses += 1;

@@ -37,7 +37,12 @@ function field<Accessor>(
 }
 
 /** A shared 32-bit word; every access is sequentially consistent. */
-export const i32: Field<Word32> = field('i32', 4, 4, (memory, offset) => new Word32(memory, offset));
+export const i32: Field<Word32> = field(
+  'i32',
+  4,
+  4,
+  (memory, offset) => new Word32(memory, offset),
+);
 
 /** A 64-bit cell owned by one thread at a time; element 0 of the accessor is the value. */
 export const i64: Field<BigInt64Array> = field(
@@ -57,7 +62,12 @@ export const f64: Field<Float64Array> = field(
 
 /** `length` consecutive 32-bit cells, reached as an `Int32Array` (use `Atomics` on shared ones). */
 export const i32Array = (length: number): Field<Int32Array> =>
-  field(`i32[${length}]`, 4 * length, 4, (memory, offset) => new Int32Array(memory, offset, length));
+  field(
+    `i32[${length}]`,
+    4 * length,
+    4,
+    (memory, offset) => new Int32Array(memory, offset, length),
+  );
 
 /** `length` consecutive 64-bit cells. */
 export const i64Array = (length: number): Field<BigInt64Array> =>
@@ -113,7 +123,9 @@ export function layout<F extends Fields>(name: string, fields: F): Layout<F> {
   let structAlign = 1;
   for (const [key, member] of Object.entries(fields)) {
     if (!Number.isInteger(member.sizeBytes) || member.sizeBytes <= 0) {
-      throw new RangeError(`${name}.${key}: a field needs a positive whole size, got ${member.sizeBytes}`);
+      throw new RangeError(
+        `${name}.${key}: a field needs a positive whole size, got ${member.sizeBytes}`,
+      );
     }
     end = alignUp(end, member.alignBytes);
     offset[key] = end;
@@ -127,7 +139,9 @@ export function layout<F extends Fields>(name: string, fields: F): Layout<F> {
       throw new RangeError(`${name} at ${base}: not aligned to ${structAlign} bytes`);
     }
     if (base < 0 || base + sizeBytes > memory.byteLength) {
-      throw new RangeError(`${name} at ${base}: ${sizeBytes} bytes do not fit in ${memory.byteLength}`);
+      throw new RangeError(
+        `${name} at ${base}: ${sizeBytes} bytes do not fit in ${memory.byteLength}`,
+      );
     }
     const view: Record<string, unknown> = {};
     for (const [key, member] of Object.entries(fields)) {

@@ -35,7 +35,7 @@ import {
   type Stmt,
 } from '../wasm/ir.ts';
 import { EXIT, OPERATIONS, type Exit, type Instruction, type Meaning } from '../isa/table.ts';
-import { HartBlock, Record16, TLB_ENTRIES, TLB_ENTRY_BYTES, TlbEntry } from './hart-block.ts';
+import { DataEntry, FetchEntry, HartBlock, Record16, TLB_ENTRIES } from './hart-block.ts';
 import { MODEL_KIND, modelFunctions } from './tlb-model.ts';
 
 /** Operation numbers below the ISA's own. An undecoded record is all zero. */
@@ -78,7 +78,13 @@ export interface CoreExports {
   atomicLoad64(hart: number, address: number): number;
   atomicStore64(address: number, low: number, high: number): void;
   /** Returns 1 if the cell held the expected value and now holds the other. */
-  compareExchange64(address: number, expectedLow: number, expectedHigh: number, low: number, high: number): number;
+  compareExchange64(
+    address: number,
+    expectedLow: number,
+    expectedHigh: number,
+    low: number,
+    high: number,
+  ): number;
 }
 
 const at = HartBlock.offset;
@@ -116,7 +122,8 @@ function multiplyHelpers(): FunctionBuilder[] {
     ];
   }
   /** A negative factor's unsigned value is 2^64 too large, so the other factor is taken off the high half. */
-  const correction = (factor: Expr, other: Expr): Expr => i64.and(i64.shr_s(factor, i64.const(63)), other);
+  const correction = (factor: Expr, other: Expr): Expr =>
+    i64.and(i64.shr_s(factor, i64.const(63)), other);
 
   const mulhsu = new FunctionBuilder('mulhsu', ['i64', 'i64'], 'i64');
   {
@@ -147,17 +154,21 @@ function sharedCellHelpers(): FunctionBuilder[] {
   }
   const atomicStore64 = new FunctionBuilder('atomicStore64', ['i32', 'i32', 'i32']);
   atomicStore64.body = [
-    atomicStore('i64', atomicStore64.param(0), join(atomicStore64.param(1), atomicStore64.param(2))),
+    atomicStore(
+      'i64',
+      atomicStore64.param(0),
+      join(atomicStore64.param(1), atomicStore64.param(2)),
+    ),
   ];
-  const compareExchange64 = new FunctionBuilder('compareExchange64', ['i32', 'i32', 'i32', 'i32', 'i32'], 'i32');
+  const compareExchange64 = new FunctionBuilder(
+    'compareExchange64',
+    ['i32', 'i32', 'i32', 'i32', 'i32'],
+    'i32',
+  );
   {
-    const [address, expectedLow, expectedHigh, low, high] = [0, 1, 2, 3, 4].map((n) => compareExchange64.param(n)) as [
-      Local,
-      Local,
-      Local,
-      Local,
-      Local,
-    ];
+    const [address, expectedLow, expectedHigh, low, high] = [0, 1, 2, 3, 4].map((n) =>
+      compareExchange64.param(n),
+    ) as [Local, Local, Local, Local, Local];
     const expected = compareExchange64.local('i64');
     compareExchange64.body = [
       set(expected, join(expectedLow, expectedHigh)),
@@ -193,11 +204,13 @@ function runFunction(options: CoreOptions): FunctionBuilder {
   const record = (field: keyof typeof Record16.offset, bytes: 1 | 2 | 4): Expr =>
     load('i32', bytes, false, ip, Record16.offset[field]);
   const step = record('step', 1);
-  const distance = (to: Expr): Expr => i64.extend_s(i32.shr_s(i32.sub(to, lineStart), i32.const(3)));
+  const distance = (to: Expr): Expr =>
+    i64.extend_s(i32.shr_s(i32.sub(to, lineStart), i32.const(3)));
   const currentPc = i64.add(pc, distance(ip));
   const nextPc = i64.add(pc, distance(i32.add(ip, step)));
   const registerCell = (field: 'rd' | 'rs1' | 'rs2'): Expr => i32.add(hart, record(field, 2));
-  const readRegister = (field: 'rs1' | 'rs2'): Expr => load('i64', 8, false, registerCell(field), at.x);
+  const readRegister = (field: 'rs1' | 'rs2'): Expr =>
+    load('i64', 8, false, registerCell(field), at.x);
   const writeRd = (value: Expr): Stmt => store('i64', 8, registerCell('rd'), value, at.x);
   const immediate = i64.extend_s(record('imm', 4));
 
@@ -220,7 +233,13 @@ function runFunction(options: CoreOptions): FunctionBuilder {
 
   const leave = (reason: Exit, retired: Expr): Stmt[] => [
     store('i64', 8, hart, pc, at.pc),
-    store('i64', 8, hart, i64.add(load('i64', 8, false, hart, at.instret), i64.extend_u(retired)), at.instret),
+    store(
+      'i64',
+      8,
+      hart,
+      i64.add(load('i64', 8, false, hart, at.instret), i64.extend_u(retired)),
+      at.instret,
+    ),
     store('i32', 4, hart, ip, at.exitIp),
     ret(i32.const(reason)),
   ];
@@ -230,18 +249,37 @@ function runFunction(options: CoreOptions): FunctionBuilder {
   const advance: Stmt[] = [set(ip, i32.add(ip, step)), br(next)];
 
   const modelTouch = (kind: number, va: Expr): Stmt[] =>
-    options.exact ? [{ k: 'callVoid', callee: 'modelTouch', args: [hart, i32.const(kind), va, load('i32', 4, false, entry, TlbEntry.offset.shape)] }] : [];
+    options.exact
+      ? [
+          {
+            k: 'callVoid',
+            callee: 'modelTouch',
+            args: [
+              hart,
+              i32.const(kind),
+              va,
+              load(
+                'i32',
+                4,
+                false,
+                entry,
+                (kind === MODEL_KIND.FETCH ? FetchEntry : DataEntry).offset.shape,
+              ),
+            ],
+          },
+        ]
+      : [];
 
   /** Sets `host` to the linear-memory address of `address`, or leaves. */
   const translate = (tag: 'readTag' | 'writeTag', bytes: number, miss: Exit): Stmt[] => [
-    set(entry, tlbEntry(load('i32', 4, false, hart, at.dataTlb), address)),
-    set(tagged, i64.xor(load('i64', 8, false, entry, TlbEntry.offset[tag]), address)),
+    set(entry, tlbEntry(load('i32', 4, false, hart, at.dataTlb), address, DataEntry.sizeBytes)),
+    set(tagged, i64.xor(load('i64', 8, false, entry, DataEntry.offset[tag]), address)),
     unlikely(i64.gt_u(tagged, i64.const(4096 - bytes)), [
       store('i64', 8, hart, address, at.faultAddress),
       ...leaveAt(miss),
     ]),
     ...modelTouch(tag === 'readTag' ? MODEL_KIND.LOAD : MODEL_KIND.STORE, address),
-    set(host, i32.add(load('i32', 4, false, entry, TlbEntry.offset.page), i32.wrap(tagged))),
+    set(host, i32.add(load('i32', 4, false, entry, DataEntry.offset.page), i32.wrap(tagged))),
   ];
   /** The same for an atomic access, which must be aligned: the caller raises what is not. */
   const translateAtomic = (tag: 'readTag' | 'writeTag', bytes: 4 | 8, miss: Exit): Stmt[] => [
@@ -287,7 +325,10 @@ function runFunction(options: CoreOptions): FunctionBuilder {
         const PREDECESSOR_W = 1 << 4;
         const SUCCESSOR_R = 1 << 1;
         const both = PREDECESSOR_W | SUCCESSOR_R;
-        return [when(i32.eq(i32.and(record('imm', 4), i32.const(both)), i32.const(both)), [fence]), ...advance];
+        return [
+          when(i32.eq(i32.and(record('imm', 4), i32.const(both)), i32.const(both)), [fence]),
+          ...advance,
+        ];
       }
       case 'lr':
       case 'sc':
@@ -299,7 +340,9 @@ function runFunction(options: CoreOptions): FunctionBuilder {
     }
   };
 
-  const atomicHandler = (meaning: Extract<Meaning, { bytes: 4 | 8; kind: 'lr' | 'sc' | 'amo' | 'amoLoop' }>): Stmt[] => {
+  const atomicHandler = (
+    meaning: Extract<Meaning, { bytes: 4 | 8; kind: 'lr' | 'sc' | 'amo' | 'amoLoop' }>,
+  ): Stmt[] => {
     const { bytes } = meaning;
     const t = bytes === 4 ? 'i32' : 'i64';
     const value = bytes === 4 ? value32 : value64;
@@ -320,11 +363,17 @@ function runFunction(options: CoreOptions): FunctionBuilder {
       case 'sc': {
         const expected = load('i64', 8, false, hart, at.reservedValue);
         const narrow = bytes === 4 ? i32.wrap(expected) : expected;
-        const swapped = (bytes === 4 ? i32.eq : i64.eq)(atomicCompareExchange(t, host, narrow, rs2), narrow);
+        const swapped = (bytes === 4 ? i32.eq : i64.eq)(
+          atomicCompareExchange(t, host, narrow, rs2),
+          narrow,
+        );
         return [
           ...translateAtomic('writeTag', bytes, EXIT.STORE_MISS),
           // The lowest bit of rd is "failed".
-          set(value32, choose(i64.eq(reserved, i64.extend_u(host)), i32.eqz(swapped), i32.const(1))),
+          set(
+            value32,
+            choose(i64.eq(reserved, i64.extend_u(host)), i32.eqz(swapped), i32.const(1)),
+          ),
           store('i64', 8, hart, i64.const(0), at.reservedAddress),
           writeRd(i64.extend_u(value32)),
           ...advance,
@@ -402,15 +451,28 @@ function runFunction(options: CoreOptions): FunctionBuilder {
   fn.body = [
     set(pc, load('i64', 8, false, hart, at.pc)),
     loop(fetch, [
-      when(first, [set(ip, first), set(first, i32.const(0))], [
-            unlikely(i32.ne(atomicLoad('i32', hart, at.pending), i32.const(0)), leave(EXIT.PENDING, count)),
-            unlikely(i32.ge_u(count, limit), leave(EXIT.LIMIT, count)),
-            set(entry, tlbEntry(load('i32', 4, false, hart, at.fetchTlb), pc)),
-            set(tagged, i64.xor(load('i64', 8, false, entry, TlbEntry.offset.fetchTag), pc)),
-            unlikely(i64.ge_u(tagged, i64.const(4096)), leave(EXIT.FETCH_MISS, count)),
-            ...modelTouch(MODEL_KIND.FETCH, pc),
-            set(ip, i32.add(load('i32', 4, false, entry, TlbEntry.offset.decoded), i32.shl(i32.wrap(tagged), i32.const(3)))),
-      ]),
+      when(
+        first,
+        [set(ip, first), set(first, i32.const(0))],
+        [
+          unlikely(
+            i32.ne(atomicLoad('i32', hart, at.pending), i32.const(0)),
+            leave(EXIT.PENDING, count),
+          ),
+          unlikely(i32.ge_u(count, limit), leave(EXIT.LIMIT, count)),
+          set(entry, tlbEntry(load('i32', 4, false, hart, at.fetchTlb), pc, FetchEntry.sizeBytes)),
+          set(tagged, i64.xor(load('i64', 8, false, entry, FetchEntry.offset.tag), pc)),
+          unlikely(i64.ge_u(tagged, i64.const(4096)), leave(EXIT.FETCH_MISS, count)),
+          ...modelTouch(MODEL_KIND.FETCH, pc),
+          set(
+            ip,
+            i32.add(
+              load('i32', 4, false, entry, FetchEntry.offset.decoded),
+              i32.shl(i32.wrap(tagged), i32.const(3)),
+            ),
+          ),
+        ],
+      ),
       set(lineStart, ip),
       loop(next, dispatch),
     ]),
@@ -419,7 +481,7 @@ function runFunction(options: CoreOptions): FunctionBuilder {
 }
 
 /** The only entry that can translate an address in a table. */
-function tlbEntry(table: Expr, va: Expr): Expr {
+function tlbEntry(table: Expr, va: Expr, entryBytes: number): Expr {
   const index = i32.and(i32.wrap(i64.shr_u(va, i64.const(12))), i32.const(TLB_ENTRIES - 1));
-  return i32.add(table, i32.mul(index, i32.const(TLB_ENTRY_BYTES)));
+  return i32.add(table, i32.mul(index, i32.const(entryBytes)));
 }

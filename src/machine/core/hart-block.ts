@@ -18,7 +18,10 @@ export const CSR_CELLS = [
   ...['satp', 'scounteren', 'senvcfg', 'stimecmp', 'mkeys', 'cycleOffset', 'instretOffset'],
 ] as const;
 export type CsrCell = (typeof CSR_CELLS)[number];
-export const csrIndex = Object.fromEntries(CSR_CELLS.map((name, index) => [name, index])) as Record<CsrCell, number>;
+export const csrIndex = Object.fromEntries(CSR_CELLS.map((name, index) => [name, index])) as Record<
+  CsrCell,
+  number
+>;
 
 /** What is counted on each hart; the cost model is a linear function of these. */
 export const COUNTERS = [
@@ -30,10 +33,16 @@ export const COUNTERS = [
   ...['denials', 'contained', 'restarts', 'migrations', 'grants', 'revokes', 'wfi'],
 ] as const;
 export type Counter = (typeof COUNTERS)[number];
-export const counterIndex = Object.fromEntries(COUNTERS.map((name, index) => [name, index])) as Record<Counter, number>;
+export const counterIndex = Object.fromEntries(
+  COUNTERS.map((name, index) => [name, index]),
+) as Record<Counter, number>;
 
 /** What the modelled TLB (tlb-model.ts) counts inside of the core. */
-export const MODEL_COUNTS = ['tlbMisses', 'tlbL2Hits', 'walkLevels'] as const satisfies readonly Counter[];
+export const MODEL_COUNTS = [
+  'tlbMisses',
+  'tlbL2Hits',
+  'walkLevels',
+] as const satisfies readonly Counter[];
 
 /** Bits of `pending`: why the core must return to its caller. */
 export const PENDING = {
@@ -69,30 +78,42 @@ export const HartBlock = layout('HartBlock', {
   reservedAddress: i64.doc('linear-memory address reserved by LR, 0 if none'),
   reservedValue: i64,
   exitIp: i32.doc('record of the instruction that made the core return'),
-  fetchTlb: i32.doc('linear-memory address of the translations for fetches'),
-  dataTlb: i32.doc('the same for loads and stores'),
+  fetchTlb: i32.doc('linear-memory address of the fetch entries of the present regime'),
+  dataTlb: i32.doc('the same of the data entries'),
   high: i32.doc('high half of a 64-bit result of a helper function'),
   mode: i32.doc('privilege mode; read by the probe'),
-  pending: i32.doc('PENDING bits. Any thread ors and notifies; the owner exchanges with 0 before it acts'),
-  state: i32.doc('HART_STATE. Written by the owner (and by whoever starts it), read by shootdown issuers'),
+  pending: i32.doc(
+    'PENDING bits. Any thread ors and notifies; the owner exchanges with 0 before it acts',
+  ),
+  state: i32.doc(
+    'HART_STATE. Written by the owner (and by whoever starts it), read by shootdown issuers',
+  ),
   mip: i32.doc('interrupt lines by mip bit. Any thread ors or ands'),
   fenceRequest: i32.doc('count of remote fences asked. Any thread adds 1, then sets PENDING.FENCE'),
   fenceAcked: i32.doc('the request count that the owner has served. Issuers wait on it'),
-  fenceCode: i32.doc('not 0: the fences asked include FENCE.I. Any thread stores 1, the owner exchanges'),
+  fenceCode: i32.doc(
+    'not 0: the fences asked include FENCE.I. Any thread stores 1, the owner exchanges',
+  ),
   domain: i32.doc('current domain id, for the probe; -1 if there is no monitor'),
   view: i32.doc('identity of the current view, for the probe'),
   thread: i32.doc('thread slot that the hart runs, for the probe'),
-  startPc: i64.doc('where a hart that is started begins. Written by the starter before it stores `state`'),
+  startPc: i64.doc(
+    'where a hart that is started begins. Written by the starter before it stores `state`',
+  ),
   startArgument: i64,
   csr: i64Array(CSR_CELLS.length),
   counters: f64Array(COUNTERS.length).doc('one writer; readers may see an older value'),
-  modelCounts: i32Array(MODEL_COUNTS.length).doc('counted by the core itself; the hart moves them to `counters`'),
+  modelCounts: i32Array(MODEL_COUNTS.length).doc(
+    'counted by the core itself; the hart moves them to `counters`',
+  ),
   scratchRecords: bytes(96, 16).doc('a decoded page-crossing instruction and the record after it'),
 });
 export type HartBlockView = ReturnType<typeof HartBlock.at>;
 
 /** A decoded parcel: what the interpreter reads instead of the instruction. */
-export const Record16: Layout<Record<'op' | 'step' | 'rd' | 'rs1' | 'rs2' | 'imm' | 'extra', ReturnType<typeof bytes>>> = layout('Record16', {
+export const Record16: Layout<
+  Record<'op' | 'step' | 'rd' | 'rs1' | 'rs2' | 'imm' | 'extra', ReturnType<typeof bytes>>
+> = layout('Record16', {
   op: bytes(1).doc('operation number'),
   step: bytes(1).doc('16 times the parcels of the instruction'),
   rd: bytes(2, 2).doc('byte offset of the register cell'),
@@ -106,18 +127,27 @@ export const PARCELS_PER_PAGE = 2048;
 /** One record a parcel, and a last one that says: look the next page up. */
 export const DECODED_PAGE_BYTES: number = (PARCELS_PER_PAGE + 1) * RECORD_BYTES;
 
-/** One translation: tags are the page's virtual address, or an impossible one. */
-export const TlbEntry = layout('TlbEntry', {
+/** One translation for loads and stores: tags are the page's virtual address, or an impossible one. */
+export const DataEntry = layout('DataEntry', {
   readTag: i64,
   writeTag: i64,
-  fetchTag: i64,
   page: i32.doc('linear-memory address of the page'),
-  decoded: i32.doc('linear-memory address of its decoded records, for fetches'),
   shape: i32.doc('level of the leaf in bits 0-1, global in bit 2; for the modelled TLB'),
 });
-export const TLB_ENTRY_BYTES: number = TlbEntry.sizeBytes;
+
+/**
+ * One translation for fetches. They have tables of their own: an instruction and its operand may share
+ * an index, and each would evict the other for ever.
+ */
+export const FetchEntry = layout('FetchEntry', {
+  tag: i64,
+  decoded: i32.doc("linear-memory address of the page's decoded records"),
+  shape: i32,
+});
 export const TLB_ENTRIES = 256;
-export const TLB_BYTES: number = TLB_ENTRIES * TLB_ENTRY_BYTES;
+/** A table: the data entries, then the fetch entries. */
+export const FETCH_TABLE_OFFSET: number = TLB_ENTRIES * DataEntry.sizeBytes;
+export const TLB_BYTES: number = FETCH_TABLE_OFFSET + TLB_ENTRIES * FetchEntry.sizeBytes;
 /** Translation regimes that keep their entries side by side: view, ASID, privilege, SUM, MXR, keys. */
 export const TLB_CONTEXTS = 32;
 /** Odd, so that no page's address equals it. */

@@ -8,7 +8,20 @@
  */
 import { i32Array, i64Array, layout, i32 as word } from 'sharedarraybuffer-utils';
 import { FunctionBuilder } from '../wasm/encoder.ts';
-import { block, br, i32, i64, label, load, loop, set, store, when, type Expr, type Stmt } from '../wasm/ir.ts';
+import {
+  block,
+  br,
+  i32,
+  i64,
+  label,
+  load,
+  loop,
+  set,
+  store,
+  when,
+  type Expr,
+  type Stmt,
+} from '../wasm/ir.ts';
 import { HartBlock, MODEL_COUNTS, TLB_BYTES, TLB_CONTEXTS } from './hart-block.ts';
 
 export const MODEL_KIND = { FETCH: 0, LOAD: 1, STORE: 2 } as const;
@@ -60,7 +73,9 @@ export function modelFunctions(): FunctionBuilder[] {
     return [store('i32', 4, hart, i32.add(load('i32', 4, false, hart, offset), by), offset)];
   };
 
-  const pageShift = i64.extend_u(i32.add(i32.const(12), i32.mul(i32.and(shape, i32.const(3)), i32.const(9))));
+  const pageShift = i64.extend_u(
+    i32.add(i32.const(12), i32.mul(i32.and(shape, i32.const(3)), i32.const(9))),
+  );
   const asidBits = i64.shl(i64.extend_u(load('i32', 4, false, hart, field('asid'))), i64.const(44));
   fn.body = [
     block(done, [
@@ -75,7 +90,10 @@ export function modelFunctions(): FunctionBuilder[] {
       store('i64', 8, cell, key, field('last')),
       block(hit, [
         set(cell, i32.add(hart, i32.mul(level, i32.const(8 * MODEL_L1_MAX)))),
-        set(end, i32.add(cell, i32.shl(load('i32', 4, false, hart, field('l1Entries')), i32.const(3)))),
+        set(
+          end,
+          i32.add(cell, i32.shl(load('i32', 4, false, hart, field('l1Entries')), i32.const(3))),
+        ),
         loop(search, [
           when(i64.eq(load('i64', 8, false, cell, field('l1')), key), [br(hit)]),
           set(cell, i32.add(cell, i32.const(8))),
@@ -84,7 +102,13 @@ export function modelFunctions(): FunctionBuilder[] {
         // First-level miss: the victim is the next in turn.
         set(cell, i32.add(hart, i32.shl(level, i32.const(2)))),
         set(end, load('i32', 4, false, cell, field('turn'))),
-        store('i32', 4, cell, i32.rem_u(i32.add(end, i32.const(1)), load('i32', 4, false, hart, field('l1Entries'))), field('turn')),
+        store(
+          'i32',
+          4,
+          cell,
+          i32.rem_u(i32.add(end, i32.const(1)), load('i32', 4, false, hart, field('l1Entries'))),
+          field('turn'),
+        ),
         set(end, i32.add(i32.mul(level, i32.const(MODEL_L1_MAX)), end)),
         store('i64', 8, i32.add(hart, i32.shl(end, i32.const(3))), key, field('l1')),
         set(levels, i32.sub(i32.const(3), i32.and(shape, i32.const(3)))),
@@ -97,16 +121,23 @@ export function modelFunctions(): FunctionBuilder[] {
               i32.add(
                 hart,
                 i32.shl(
-                  i32.and(i32.wrap(key), i32.sub(load('i32', 4, false, hart, field('l2Entries')), i32.const(1))),
+                  i32.and(
+                    i32.wrap(key),
+                    i32.sub(load('i32', 4, false, hart, field('l2Entries')), i32.const(1)),
+                  ),
                   i32.const(3),
                 ),
               ),
             ),
-            when(i64.eq(load('i64', 8, false, cell, field('l2')), key), count('tlbL2Hits', i32.const(1)), [
-              store('i64', 8, cell, key, field('l2')),
-              ...count('tlbMisses', i32.const(1)),
-              ...count('walkLevels', levels),
-            ]),
+            when(
+              i64.eq(load('i64', 8, false, cell, field('l2')), key),
+              count('tlbL2Hits', i32.const(1)),
+              [
+                store('i64', 8, cell, key, field('l2')),
+                ...count('tlbMisses', i32.const(1)),
+                ...count('walkLevels', levels),
+              ],
+            ),
           ],
         ),
       ]),

@@ -18,7 +18,9 @@ export const isFourBytes = (parcel: number): boolean => (parcel & 3) === 3;
 
 /** Opcode, and funct3 where the format has one at this place, select a short list. */
 const bucketOf = (raw: number): number =>
-  isFourBytes(raw) ? 32 + (((raw >>> 12) & 7) | (((raw >>> 2) & 31) << 3)) : (raw & 3) | (((raw >>> 13) & 7) << 2);
+  isFourBytes(raw)
+    ? 32 + (((raw >>> 12) & 7) | (((raw >>> 2) & 31) << 3))
+    : (raw & 3) | (((raw >>> 13) & 7) << 2);
 
 const BUCKETS: Instruction[][] = Array.from({ length: 32 + 256 }, () => []);
 for (const instruction of INSTRUCTIONS) {

@@ -22,7 +22,9 @@ const name = (register: number): string => REGISTER_NAMES[register] ?? `x${regis
 export function disassemble(raw: number, pc: bigint): string {
   const d = decode(raw);
   if (d === undefined) {
-    return (raw & 3) === 3 ? `.word 0x${(raw >>> 0).toString(16)}` : `.half 0x${(raw & 0xffff).toString(16)}`;
+    return (raw & 3) === 3
+      ? `.word 0x${(raw >>> 0).toString(16)}`
+      : `.half 0x${(raw & 0xffff).toString(16)}`;
   }
   const imm = extract(d.instruction.operands.imm, raw);
   const target = `0x${BigInt.asUintN(64, pc + BigInt(imm)).toString(16)}`;
@@ -46,6 +48,7 @@ export function disassemble(raw: number, pc: bigint): string {
 }
 
 function fenceText(imm: number): string {
-  const set = (bits: number): string => ['i', 'o', 'r', 'w'].filter((_, at) => (bits & (8 >> at)) !== 0).join('') || '0';
+  const set = (bits: number): string =>
+    ['i', 'o', 'r', 'w'].filter((_, at) => (bits & (8 >> at)) !== 0).join('') || '0';
   return `${set((imm >> 4) & 15)}, ${set(imm & 15)}`;
 }

@@ -67,7 +67,11 @@ export interface Field {
 }
 
 const bits = (...pieces: [number, number, number][]): Field => ({ pieces, signed: false, add: 0 });
-const signedBits = (...pieces: [number, number, number][]): Field => ({ pieces, signed: true, add: 0 });
+const signedBits = (...pieces: [number, number, number][]): Field => ({
+  pieces,
+  signed: true,
+  add: 0,
+});
 const reg = (from: number): Field => bits([from, 5, 0]);
 const shortReg = (from: number): Field => ({ pieces: [[from, 3, 0]], signed: false, add: 8 });
 const fixed = (value: number): Field => ({ pieces: [], signed: false, add: 0, fixed: value });
@@ -129,7 +133,11 @@ const FORMATS = {
   SHIFT: { rd: reg(7), rs1: reg(15), imm: bits([20, 6, 0]) },
   SHIFTW: { rd: reg(7), rs1: reg(15), imm: bits([20, 5, 0]) },
   S: { rs1: reg(15), rs2: reg(20), imm: signedBits([7, 5, 0], [25, 7, 5]) },
-  B: { rs1: reg(15), rs2: reg(20), imm: signedBits([8, 4, 1], [25, 6, 5], [7, 1, 11], [31, 1, 12]) },
+  B: {
+    rs1: reg(15),
+    rs2: reg(20),
+    imm: signedBits([8, 4, 1], [25, 6, 5], [7, 1, 11], [31, 1, 12]),
+  },
   U: { rd: reg(7), imm: signedBits([12, 20, 12]) },
   J: { rd: reg(7), imm: signedBits([21, 10, 1], [20, 1, 11], [12, 8, 12], [31, 1, 20]) },
   LOAD_RESERVED: { rd: reg(7), rs1: reg(15) },
@@ -177,7 +185,14 @@ const r = (name: string, funct7: number, funct3: number, rd: Expr, opcode = OP):
 const i = (name: string, funct3: number, rd: Expr, opcode = 0x13): Instruction =>
   full(name, 'I', 'rd,rs1,imm', (funct3 << 12) | opcode, MASK_I, compute(rd));
 const shift = (name: string, funct6: number, funct3: number, rd: Expr): Instruction =>
-  full(name, 'SHIFT', 'rd,rs1,imm', (funct6 << 26) | (funct3 << 12) | 0x13, MASK_SHIFT, compute(rd));
+  full(
+    name,
+    'SHIFT',
+    'rd,rs1,imm',
+    (funct6 << 26) | (funct3 << 12) | 0x13,
+    MASK_SHIFT,
+    compute(rd),
+  );
 const shiftw = (name: string, funct7: number, funct3: number, rd: Expr): Instruction =>
   full(name, 'SHIFTW', 'rd,rs1,imm', (funct7 << 25) | (funct3 << 12) | 0x1b, MASK_R, compute(rd));
 const ld = (name: string, funct3: number, bytes: 1 | 2 | 4 | 8, signed: boolean): Instruction =>
@@ -187,27 +202,57 @@ const st = (name: string, funct3: number, bytes: 1 | 2 | 4 | 8): Instruction =>
 const branch = (name: string, funct3: number, taken: Expr): Instruction =>
   full(name, 'B', 'rs1,rs2,target', (funct3 << 12) | 0x63, MASK_I, { kind: 'branch', taken });
 const csr = (name: string, funct3: number, syntax: Syntax): Instruction =>
-  full(name, 'CSR', syntax, (funct3 << 12) | 0x73, MASK_I, { kind: 'exit', reason: EXIT.CSR }, { raw: true });
+  full(
+    name,
+    'CSR',
+    syntax,
+    (funct3 << 12) | 0x73,
+    MASK_I,
+    { kind: 'exit', reason: EXIT.CSR },
+    { raw: true },
+  );
 const system = (name: string, match: number, reason: Exit, mask = 0xffffffff): Instruction =>
-  full(name, mask === 0xffffffff ? 'NONE' : 'RS', mask === 0xffffffff ? 'none' : 'rs1,rs2', match, mask, { kind: 'exit', reason }, { raw: true });
+  full(
+    name,
+    mask === 0xffffffff ? 'NONE' : 'RS',
+    mask === 0xffffffff ? 'none' : 'rs1,rs2',
+    match,
+    mask,
+    { kind: 'exit', reason },
+    { raw: true },
+  );
 
 /** A-extension encodings ignore aq and rl: every atomic access of the host is sequentially consistent. */
 const MASK_AMO = 0xf800707f;
 const MASK_LR = 0xf9f0707f;
-const amoCode = (funct5: number, bytes: 4 | 8): number => (funct5 << 27) | ((bytes === 4 ? 2 : 3) << 12) | 0x2f;
+const amoCode = (funct5: number, bytes: 4 | 8): number =>
+  (funct5 << 27) | ((bytes === 4 ? 2 : 3) << 12) | 0x2f;
 const suffix = (bytes: 4 | 8): string => (bytes === 4 ? '.w' : '.d');
 const amo = (name: string, funct5: number, op: AtomicRmw): Instruction[] =>
   ([4, 8] as const).map((bytes) =>
-    full(name + suffix(bytes), 'R', 'rd,rs2,(rs1)', amoCode(funct5, bytes), MASK_AMO, { kind: 'amo', bytes, op }),
+    full(name + suffix(bytes), 'R', 'rd,rs2,(rs1)', amoCode(funct5, bytes), MASK_AMO, {
+      kind: 'amo',
+      bytes,
+      op,
+    }),
   );
 type Compare = (a: Expr, b: Expr) => Expr;
-const amoSelect = (name: string, funct5: number, keepOld32: Compare, keepOld64: Compare): Instruction[] =>
+const amoSelect = (
+  name: string,
+  funct5: number,
+  keepOld32: Compare,
+  keepOld64: Compare,
+): Instruction[] =>
   ([4, 8] as const).map((bytes) => {
     const t = bytes === 4 ? 'i32' : 'i64';
     const old = operand('old', t);
     const value = operand('value', t);
     const result = choose((bytes === 4 ? keepOld32 : keepOld64)(old, value), old, value);
-    return full(name + suffix(bytes), 'R', 'rd,rs2,(rs1)', amoCode(funct5, bytes), MASK_AMO, { kind: 'amoLoop', bytes, result });
+    return full(name + suffix(bytes), 'R', 'rd,rs2,(rs1)', amoCode(funct5, bytes), MASK_AMO, {
+      kind: 'amoLoop',
+      bytes,
+      result,
+    });
   });
 
 /** Division by zero and overflow do not trap; the results are those of the table in vol. I §13.2. */
@@ -221,7 +266,10 @@ const FULL: readonly Instruction[] = [
   full('lui', 'U', 'rd,upper', 0x37, 0x7f, compute(imm)),
   full('auipc', 'U', 'rd,upper', 0x17, 0x7f, compute(i64.add(pc, imm))),
   full('jal', 'J', 'rd,target', 0x6f, 0x7f, { kind: 'jump', target: i64.add(pc, imm) }),
-  full('jalr', 'I', 'rd,imm(rs1)', 0x67, MASK_I, { kind: 'jump', target: i64.and(i64.add(rs1, imm), i64.const(-2)) }),
+  full('jalr', 'I', 'rd,imm(rs1)', 0x67, MASK_I, {
+    kind: 'jump',
+    target: i64.and(i64.add(rs1, imm), i64.const(-2)),
+  }),
   branch('beq', 0, i64.eq(rs1, rs2)),
   branch('bne', 1, i64.ne(rs1, rs2)),
   branch('blt', 4, i64.lt_s(rs1, rs2)),
@@ -296,15 +344,27 @@ const FULL: readonly Instruction[] = [
   r('rem', 0x01, 6, choose(i64.eqz(rs2), rs1, i64.rem_s(rs1, rs2))),
   r('remu', 0x01, 7, choose(i64.eqz(rs2), rs1, i64.rem_u(rs1, rs2))),
   r('mulw', 0x01, 0, word(i32.mul(rs1w, rs2w)), OP_32),
-  r('divw', 0x01, 4, choose(i32.eqz(rs2w), minusOne, choose(isOverflow32, word(rs1w), word(i32.div_s(rs1w, rs2w)))), OP_32),
+  r(
+    'divw',
+    0x01,
+    4,
+    choose(i32.eqz(rs2w), minusOne, choose(isOverflow32, word(rs1w), word(i32.div_s(rs1w, rs2w)))),
+    OP_32,
+  ),
   r('divuw', 0x01, 5, choose(i32.eqz(rs2w), minusOne, word(i32.div_u(rs1w, rs2w))), OP_32),
   r('remw', 0x01, 6, choose(i32.eqz(rs2w), word(rs1w), word(i32.rem_s(rs1w, rs2w))), OP_32),
   r('remuw', 0x01, 7, choose(i32.eqz(rs2w), word(rs1w), word(i32.rem_u(rs1w, rs2w))), OP_32),
 
   // A, vol. I §14
   ...([4, 8] as const).flatMap((bytes) => [
-    full('lr' + suffix(bytes), 'LOAD_RESERVED', 'rd,(rs1)', amoCode(0x02, bytes), MASK_LR, { kind: 'lr', bytes }),
-    full('sc' + suffix(bytes), 'R', 'rd,rs2,(rs1)', amoCode(0x03, bytes), MASK_AMO, { kind: 'sc', bytes }),
+    full('lr' + suffix(bytes), 'LOAD_RESERVED', 'rd,(rs1)', amoCode(0x02, bytes), MASK_LR, {
+      kind: 'lr',
+      bytes,
+    }),
+    full('sc' + suffix(bytes), 'R', 'rd,rs2,(rs1)', amoCode(0x03, bytes), MASK_AMO, {
+      kind: 'sc',
+      bytes,
+    }),
   ]),
   ...amo('amoswap', 0x01, 'xchg'),
   ...amo('amoadd', 0x00, 'add'),
@@ -312,9 +372,19 @@ const FULL: readonly Instruction[] = [
   ...amo('amoand', 0x0c, 'and'),
   ...amo('amoor', 0x08, 'or'),
   ...amoSelect('amomin', 0x10, i32.lt_s, i64.lt_s),
-  ...amoSelect('amomax', 0x14, (a, b) => i32.lt_s(b, a), (a, b) => i64.lt_s(b, a)),
+  ...amoSelect(
+    'amomax',
+    0x14,
+    (a, b) => i32.lt_s(b, a),
+    (a, b) => i64.lt_s(b, a),
+  ),
   ...amoSelect('amominu', 0x18, i32.lt_u, i64.lt_u),
-  ...amoSelect('amomaxu', 0x1c, (a, b) => i32.lt_u(b, a), (a, b) => i64.lt_u(b, a)),
+  ...amoSelect(
+    'amomaxu',
+    0x1c,
+    (a, b) => i32.lt_u(b, a),
+    (a, b) => i64.lt_u(b, a),
+  ),
 ];
 
 const BY_NAME = new Map(FULL.map((instruction) => [instruction.name, instruction]));
@@ -330,7 +400,18 @@ const c = (
 ): Instruction => {
   const stands = BY_NAME.get(base);
   if (stands === undefined) throw new Error(`${name} stands for unknown '${base}'`);
-  return { name, match, mask, bytes: 2, operands, syntax: stands.syntax, meaning: stands.meaning, except, base, rawImmediate: stands.rawImmediate };
+  return {
+    name,
+    match,
+    mask,
+    bytes: 2,
+    operands,
+    syntax: stands.syntax,
+    meaning: stands.meaning,
+    except,
+    base,
+    rawImmediate: stands.rawImmediate,
+  };
 };
 
 const x0 = fixed(0);
@@ -345,13 +426,29 @@ const shamt6 = bits([2, 5, 0], [12, 1, 5]);
 const offsetW = bits([6, 1, 2], [10, 3, 3], [5, 1, 6]);
 const offsetD = bits([10, 3, 3], [5, 2, 6]);
 const offsetBranch = signedBits([3, 2, 1], [10, 2, 3], [2, 1, 5], [5, 2, 6], [12, 1, 8]);
-const offsetJump = signedBits([3, 3, 1], [11, 1, 4], [2, 1, 5], [7, 1, 6], [6, 1, 7], [9, 2, 8], [8, 1, 10], [12, 1, 11]);
+const offsetJump = signedBits(
+  [3, 3, 1],
+  [11, 1, 4],
+  [2, 1, 5],
+  [7, 1, 6],
+  [6, 1, 7],
+  [9, 2, 8],
+  [8, 1, 10],
+  [12, 1, 11],
+);
 const rdIsZero = { match: 0, mask: 0x0f80 };
 const rs2IsZero = { match: 0, mask: 0x007c };
 const immIsZero = { match: 0, mask: 0x107c };
 
 const COMPRESSED: readonly Instruction[] = [
-  c('c.addi4spn', 'addi', 0x0000, 0xe003, { rd: rdShort, rs1: sp, imm: bits([6, 1, 2], [5, 1, 3], [11, 2, 4], [7, 4, 6]) }, [{ match: 0, mask: 0x1fe0 }]),
+  c(
+    'c.addi4spn',
+    'addi',
+    0x0000,
+    0xe003,
+    { rd: rdShort, rs1: sp, imm: bits([6, 1, 2], [5, 1, 3], [11, 2, 4], [7, 4, 6]) },
+    [{ match: 0, mask: 0x1fe0 }],
+  ),
   c('c.lw', 'lw', 0x4000, 0xe003, { rd: rdShort, rs1: rs1Short, imm: offsetW }),
   c('c.ld', 'ld', 0x6000, 0xe003, { rd: rdShort, rs1: rs1Short, imm: offsetD }),
   c('c.sw', 'sw', 0xc000, 0xe003, { rs1: rs1Short, rs2: rdShort, imm: offsetW }),
@@ -359,8 +456,18 @@ const COMPRESSED: readonly Instruction[] = [
   c('c.addi', 'addi', 0x0001, 0xe003, { rd: rdFull, rs1: rdFull, imm: imm6 }),
   c('c.addiw', 'addiw', 0x2001, 0xe003, { rd: rdFull, rs1: rdFull, imm: imm6 }, [rdIsZero]),
   c('c.li', 'addi', 0x4001, 0xe003, { rd: rdFull, rs1: x0, imm: imm6 }),
-  c('c.addi16sp', 'addi', 0x6101, 0xef83, { rd: sp, rs1: sp, imm: signedBits([6, 1, 4], [2, 1, 5], [5, 1, 6], [3, 2, 7], [12, 1, 9]) }, [immIsZero]),
-  c('c.lui', 'lui', 0x6001, 0xe003, { rd: rdFull, imm: signedBits([2, 5, 12], [12, 1, 17]) }, [immIsZero, { match: 0x0100, mask: 0x0f80 }]),
+  c(
+    'c.addi16sp',
+    'addi',
+    0x6101,
+    0xef83,
+    { rd: sp, rs1: sp, imm: signedBits([6, 1, 4], [2, 1, 5], [5, 1, 6], [3, 2, 7], [12, 1, 9]) },
+    [immIsZero],
+  ),
+  c('c.lui', 'lui', 0x6001, 0xe003, { rd: rdFull, imm: signedBits([2, 5, 12], [12, 1, 17]) }, [
+    immIsZero,
+    { match: 0x0100, mask: 0x0f80 },
+  ]),
   c('c.srli', 'srli', 0x8001, 0xec03, { rd: rs1Short, rs1: rs1Short, imm: shamt6 }),
   c('c.srai', 'srai', 0x8401, 0xec03, { rd: rs1Short, rs1: rs1Short, imm: shamt6 }),
   c('c.andi', 'andi', 0x8801, 0xec03, { rd: rs1Short, rs1: rs1Short, imm: imm6 }),
@@ -374,8 +481,22 @@ const COMPRESSED: readonly Instruction[] = [
   c('c.beqz', 'beq', 0xc001, 0xe003, { rs1: rs1Short, rs2: x0, imm: offsetBranch }),
   c('c.bnez', 'bne', 0xe001, 0xe003, { rs1: rs1Short, rs2: x0, imm: offsetBranch }),
   c('c.slli', 'slli', 0x0002, 0xe003, { rd: rdFull, rs1: rdFull, imm: shamt6 }),
-  c('c.lwsp', 'lw', 0x4002, 0xe003, { rd: rdFull, rs1: sp, imm: bits([4, 3, 2], [12, 1, 5], [2, 2, 6]) }, [rdIsZero]),
-  c('c.ldsp', 'ld', 0x6002, 0xe003, { rd: rdFull, rs1: sp, imm: bits([5, 2, 3], [12, 1, 5], [2, 3, 6]) }, [rdIsZero]),
+  c(
+    'c.lwsp',
+    'lw',
+    0x4002,
+    0xe003,
+    { rd: rdFull, rs1: sp, imm: bits([4, 3, 2], [12, 1, 5], [2, 2, 6]) },
+    [rdIsZero],
+  ),
+  c(
+    'c.ldsp',
+    'ld',
+    0x6002,
+    0xe003,
+    { rd: rdFull, rs1: sp, imm: bits([5, 2, 3], [12, 1, 5], [2, 3, 6]) },
+    [rdIsZero],
+  ),
   c('c.jr', 'jalr', 0x8002, 0xf07f, { rd: x0, rs1: rdFull, imm: fixed(0) }, [rdIsZero]),
   c('c.mv', 'add', 0x8002, 0xf003, { rd: rdFull, rs1: x0, rs2: rs2Full }, [rs2IsZero]),
   c('c.ebreak', 'ebreak', 0x9002, 0xffff, {}),

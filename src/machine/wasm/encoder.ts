@@ -337,5 +337,8 @@ function encodeBody(fn: FunctionBuilder, functionIndex: ReadonlyMap<string, numb
   const bytes = new Uint8Array(head.length + code.length);
   bytes.set(head.take());
   bytes.set(code, head.length);
-  return { bytes, hints: encoder.hints.map((hint) => ({ ...hint, offset: hint.offset + head.length })) };
+  return {
+    bytes,
+    hints: encoder.hints.map((hint) => ({ ...hint, offset: hint.offset + head.length })),
+  };
 }

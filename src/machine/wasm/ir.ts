@@ -38,7 +38,12 @@ export type Expr =
       readonly offset: number;
       readonly args: readonly Expr[];
     }
-  | { readonly k: 'call'; readonly t: ValType; readonly callee: string; readonly args: readonly Expr[] }
+  | {
+      readonly k: 'call';
+      readonly t: ValType;
+      readonly callee: string;
+      readonly args: readonly Expr[];
+    }
   /** Evaluates only the branch it takes. */
   | { readonly k: 'choose'; readonly t: ValType; readonly args: readonly [Expr, Expr, Expr] };
 
@@ -143,7 +148,12 @@ export const choose = (condition: Expr, yes: Expr, no: Expr): Expr => ({
   args: [condition, yes, no],
 });
 
-export const call = (callee: string, t: ValType, ...args: Expr[]): Expr => ({ k: 'call', t, callee, args });
+export const call = (callee: string, t: ValType, ...args: Expr[]): Expr => ({
+  k: 'call',
+  t,
+  callee,
+  args,
+});
 
 export const operand = (name: string, t: ValType = 'i64'): Expr => ({ k: 'operand', t, name });
 
@@ -201,8 +211,13 @@ export const atomicStore = (t: ValType, address: Expr, value: Expr, offset = 0):
 });
 
 /** Returns the value before. */
-export const atomicRmw = (t: ValType, op: AtomicRmw, address: Expr, value: Expr, offset = 0): Expr =>
-  atomic(t, ATOMIC_RMW[op] + (t === 'i32' ? 0 : 1), offset, [address, value]);
+export const atomicRmw = (
+  t: ValType,
+  op: AtomicRmw,
+  address: Expr,
+  value: Expr,
+  offset = 0,
+): Expr => atomic(t, ATOMIC_RMW[op] + (t === 'i32' ? 0 : 1), offset, [address, value]);
 
 /** Returns the value before. */
 export const atomicCompareExchange = (
@@ -218,9 +233,21 @@ export const drop = (value: Expr): Stmt => ({ k: 'drop', value });
 export const fence: Stmt = { k: 'fence' };
 export const ret = (value: Expr): Stmt => ({ k: 'return', value });
 export const br = (target: Label): Stmt => ({ k: 'br', label: target });
-export const block = (target: Label, body: readonly Stmt[]): Stmt => ({ k: 'block', label: target, body });
-export const loop = (target: Label, body: readonly Stmt[]): Stmt => ({ k: 'loop', label: target, body });
-export const when = (condition: Expr, then: readonly Stmt[], otherwise: readonly Stmt[] = []): Stmt => ({
+export const block = (target: Label, body: readonly Stmt[]): Stmt => ({
+  k: 'block',
+  label: target,
+  body,
+});
+export const loop = (target: Label, body: readonly Stmt[]): Stmt => ({
+  k: 'loop',
+  label: target,
+  body,
+});
+export const when = (
+  condition: Expr,
+  then: readonly Stmt[],
+  otherwise: readonly Stmt[] = [],
+): Stmt => ({
   k: 'if',
   condition,
   then,

@@ -1,0 +1,154 @@
+/**
+ * The machine: one shared memory, a board of devices, and harts.
+ *
+ * `createMachine` makes the parts that can be posted to other threads; `attachMachine` builds, in
+ * whatever thread calls it, everything that cannot: the core's instance, the devices' accessors, the
+ * harts.
+ */
+import { ControlBlock, EXIT_REASON, planMemory, type MemoryPlan } from './memory-plan.ts';
+import { createHostClock, hostTicks, type Clock } from './clock.ts';
+import { generateCore, type CoreExports } from './core/generate.ts';
+import { PENDING } from './core/hart-block.ts';
+import { BoardState, createBoard, type Board } from './devices/board.ts';
+import type { DriveHandle } from './devices/drive.ts';
+import { Hart, type MachineMode } from './hart.ts';
+import { setInterruptLine, signalHart } from './hart-lines.ts';
+import { RAM_BASE } from './physical-map.ts';
+
+/** What the machine implements, for the device tree. */
+export const ISA_STRING = 'rv64imac_zicntr_zicsr_zifencei_sstc';
+
+export interface MachineSpec {
+  readonly harts: number;
+  readonly ramBytes: number;
+  /** Harts run on one thread under a scheduler and time is counted in instructions. */
+  readonly deterministic: boolean;
+  /** PTE bits 58-54 are protection keys (not part of the RISC-V ISA). */
+  readonly hasKeys: boolean;
+  /** Bytes of shared tables that the monitor wants. */
+  readonly monitorBytes: number;
+  readonly drive?: DriveHandle;
+}
+
+/** The parts of a machine that threads share; can be posted. */
+export interface MachineParts {
+  readonly spec: MachineSpec;
+  readonly plan: MemoryPlan;
+  readonly memory: WebAssembly.Memory;
+  readonly module: WebAssembly.Module;
+  readonly clockOrigin: number;
+}
+
+/** A machine as one thread has it. */
+export interface Machine {
+  readonly parts: MachineParts;
+  readonly memory: SharedArrayBuffer;
+  readonly words: Int32Array;
+  readonly bytes: Uint8Array;
+  readonly control: ReturnType<typeof ControlBlock.at>;
+  readonly board: Board;
+  readonly clock: Clock;
+  readonly core: CoreExports;
+  /** Builds the hart in this thread. Only one thread may run it. */
+  hart(id: number, machineMode?: MachineMode): Hart;
+  /** Ends the run on every hart; the first reason stays. Any thread. */
+  stop(reason: number, code: number, hart: number): void;
+  /** Copies bytes into RAM. @throws RangeError if they do not fit */
+  load(physical: number, bytes: Uint8Array): void;
+}
+
+/** Allocates memory and compiles the core. @throws RangeError for a machine that cannot be */
+export function createMachine(spec: MachineSpec): MachineParts {
+  const plan = planMemory({
+    harts: spec.harts,
+    ramBytes: spec.ramBytes,
+    deviceBytes: BoardState.sizeBytes,
+    monitorBytes: spec.monitorBytes,
+  });
+  const memory = new WebAssembly.Memory({
+    initial: plan.totalPages,
+    maximum: plan.totalPages,
+    shared: true,
+  });
+  const module = new WebAssembly.Module(
+    generateCore({ memoryPages: plan.totalPages, exact: spec.deterministic }),
+  );
+  const parts = { spec, plan, memory, module, clockOrigin: hostTicks() };
+  attachMachine(parts).board.reset();
+  return parts;
+}
+
+/** The deterministic clock: advanced by the scheduler, seen by every device. */
+function virtualClock(control: ReturnType<typeof ControlBlock.at>): Clock {
+  return {
+    now: () => control.virtualTimeHigh.load() * 2 ** 32 + (control.virtualTimeLow.load() >>> 0),
+  };
+}
+
+export function attachMachine(parts: MachineParts): Machine {
+  const { spec, plan, memory: wasmMemory, module } = parts;
+  const memory = wasmMemory.buffer as unknown as SharedArrayBuffer;
+  const words = new Int32Array(memory);
+  const bytes = new Uint8Array(memory);
+  const control = ControlBlock.at(memory, plan.control);
+  const clock = spec.deterministic ? virtualClock(control) : createHostClock(parts.clockOrigin);
+  const core = new WebAssembly.Instance(module, { env: { memory: wasmMemory } })
+    .exports as unknown as CoreExports;
+
+  const stop = (reason: number, code: number, hart: number): void => {
+    if (control.exitReason.compareExchange(EXIT_REASON.NONE, reason) === EXIT_REASON.NONE) {
+      control.exitCode.store(code);
+      control.exitHart.store(hart);
+    }
+    control.stop.store(1);
+    for (let id = 0; id < plan.harts; id++) signalHart(words, plan, id, PENDING.STOP);
+  };
+
+  const board: Board = createBoard(memory, plan.devices, {
+    harts: plan.harts,
+    clock,
+    lines: { set: (hart, bit, level) => setInterruptLine(words, plan, hart, bit, level) },
+    ram: { memory, byteOffset: plan.ram, sizeBytes: plan.ramBytes },
+    ...(spec.drive === undefined ? {} : { drive: spec.drive }),
+    deadlineMoved: (hart) => signalHart(words, plan, hart, PENDING.TIMER),
+    onExit: () => {
+      const request = board.finisher.exitRequest();
+      if (request === undefined) return;
+      stop(request.kind === 'reset' ? EXIT_REASON.RESET : EXIT_REASON.POWER_OFF, request.code, -1);
+    },
+  });
+
+  return {
+    parts,
+    memory,
+    words,
+    bytes,
+    control,
+    board,
+    clock,
+    core,
+    hart: (id, machineMode) =>
+      new Hart({
+        id,
+        plan,
+        memory: wasmMemory,
+        core,
+        bus: board.bus,
+        clock,
+        machineTimer: board.aclint,
+        hasKeys: spec.hasKeys,
+        ...(machineMode === undefined ? {} : { machineMode }),
+      }),
+    stop,
+    load: (physical, source) => {
+      const offset = physical - RAM_BASE;
+      if (offset < 0 || offset + source.length > plan.ramBytes) {
+        throw new RangeError(
+          `0x${physical.toString(16)} to 0x${(physical + source.length).toString(16)} is not in RAM ` +
+            `(0x${RAM_BASE.toString(16)}, ${plan.ramBytes >> 20} MiB)`,
+        );
+      }
+      bytes.set(source, plan.ram + offset);
+    },
+  };
+}
