@@ -6,6 +6,7 @@
  * offsets are those a C compiler would give the same structure. No caller computes one by hand.
  */
 import { Word32 } from './word.ts';
+import { Words32 } from './words.ts';
 
 /** One field: its size and alignment in bytes, and how to reach it in a given memory. */
 export interface Field<Accessor> {
@@ -18,6 +19,9 @@ export interface Field<Accessor> {
   /** The accessor of this field at an absolute byte offset. */
   at(memory: SharedArrayBuffer, byteOffset: number): Accessor;
 }
+
+const alignUp = (value: number, alignment: number): number =>
+  Math.ceil(value / alignment) * alignment;
 
 function field<Accessor>(
   kind: string,
@@ -37,7 +41,16 @@ function field<Accessor>(
 }
 
 /** A shared 32-bit word; every access is sequentially consistent. */
-export const i32: Field<Word32> = field('i32', 4, 4, (memory, offset) => new Word32(memory, offset));
+export const i32: Field<Word32> = field(
+  'i32',
+  4,
+  4,
+  (memory, offset) => new Word32(memory, offset),
+);
+
+/** `length` consecutive shared 32-bit words; every access is sequentially consistent. */
+export const i32Words = (length: number): Field<Words32> =>
+  field(`words[${length}]`, 4 * length, 4, (memory, offset) => new Words32(memory, offset, length));
 
 /** A 64-bit cell owned by one thread at a time; element 0 of the accessor is the value. */
 export const i64: Field<BigInt64Array> = field(
@@ -57,7 +70,12 @@ export const f64: Field<Float64Array> = field(
 
 /** `length` consecutive 32-bit cells, reached as an `Int32Array` (use `Atomics` on shared ones). */
 export const i32Array = (length: number): Field<Int32Array> =>
-  field(`i32[${length}]`, 4 * length, 4, (memory, offset) => new Int32Array(memory, offset, length));
+  field(
+    `i32[${length}]`,
+    4 * length,
+    4,
+    (memory, offset) => new Int32Array(memory, offset, length),
+  );
 
 /** `length` consecutive 64-bit cells. */
 export const i64Array = (length: number): Field<BigInt64Array> =>
@@ -86,6 +104,20 @@ export const bytes = (length: number, alignBytes = 1): Field<Uint8Array> =>
     (memory, offset) => new Uint8Array(memory, offset, length),
   );
 
+/** The same field on a cache line of its own, so that its writers do not slow its neighbours down. */
+export const onCacheLine = <Accessor>(member: Field<Accessor>): Field<Accessor> =>
+  field(member.kind, alignUp(member.sizeBytes, 64), 64, member.at, member.docText);
+
+/** A field whose accessor is made from the accessor of another: a lock from its words. */
+export const derived = <Words, Accessor>(
+  kind: string,
+  words: Field<Words>,
+  make: (words: Words) => Accessor,
+): Field<Accessor> =>
+  field(kind, words.sizeBytes, words.alignBytes, (memory, offset) =>
+    make(words.at(memory, offset)),
+  );
+
 type Fields = Record<string, Field<unknown>>;
 
 /** The accessors of all fields of a structure. */
@@ -103,9 +135,6 @@ export interface Layout<F extends Fields> extends Field<View<F>> {
   describe(): string;
 }
 
-const alignUp = (value: number, alignment: number): number =>
-  Math.ceil(value / alignment) * alignment;
-
 /** Declares a structure. Throws if two threads could disagree about it: a size that is no integer. */
 export function layout<F extends Fields>(name: string, fields: F): Layout<F> {
   const offset: Record<string, number> = {};
@@ -113,7 +142,9 @@ export function layout<F extends Fields>(name: string, fields: F): Layout<F> {
   let structAlign = 1;
   for (const [key, member] of Object.entries(fields)) {
     if (!Number.isInteger(member.sizeBytes) || member.sizeBytes <= 0) {
-      throw new RangeError(`${name}.${key}: a field needs a positive whole size, got ${member.sizeBytes}`);
+      throw new RangeError(
+        `${name}.${key}: a field needs a positive whole size, got ${member.sizeBytes}`,
+      );
     }
     end = alignUp(end, member.alignBytes);
     offset[key] = end;
@@ -127,7 +158,9 @@ export function layout<F extends Fields>(name: string, fields: F): Layout<F> {
       throw new RangeError(`${name} at ${base}: not aligned to ${structAlign} bytes`);
     }
     if (base < 0 || base + sizeBytes > memory.byteLength) {
-      throw new RangeError(`${name} at ${base}: ${sizeBytes} bytes do not fit in ${memory.byteLength}`);
+      throw new RangeError(
+        `${name} at ${base}: ${sizeBytes} bytes do not fit in ${memory.byteLength}`,
+      );
     }
     const view: Record<string, unknown> = {};
     for (const [key, member] of Object.entries(fields)) {
