@@ -172,7 +172,7 @@ export class MpscRing extends Ring {
     const { head, slots } = this.words;
     let position = head.load();
     let count = 0;
-    while (count < limit && this.#isPublished(position)) {
+    while (count < limit && this.isPublished(position)) {
       const slot = this.slotOf(position);
       const record = this.copyOut(slot + 1);
       slots.store(slot, (this.#lapOf(position) + this.capacity) | 0);
@@ -193,13 +193,13 @@ export class MpscRing extends Ring {
     const end = this.words.tail.load();
     let unfinished = 0;
     for (let position = this.words.head.load(); position !== end; position = (position + 1) | 0) {
-      if (this.#isPublished(position)) onRecord(this.copyOut(this.slotOf(position) + 1));
+      if (this.isPublished(position)) onRecord(this.copyOut(this.slotOf(position) + 1));
       else unfinished++;
     }
     return unfinished;
   }
 
-  #isPublished(position: number): boolean {
+  protected isPublished(position: number): boolean {
     return this.words.slots.load(this.slotOf(position)) === ((this.#lapOf(position) + 1) | 0);
   }
 

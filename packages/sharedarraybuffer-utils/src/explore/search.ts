@@ -113,6 +113,7 @@ export class Search {
   readonly #limits: Limits;
   readonly #bound: number;
   readonly #path: number[] = [];
+  #states = 0;
   /** Schedules from each state onwards. */
   readonly #seen: Map<string, number> = new Map();
 
@@ -134,7 +135,7 @@ export class Search {
       if (error instanceof FaultFound) fault = error.fault;
       else if (!(error instanceof TooManyStates)) throw error;
     }
-    return { fault, schedules, states: this.#seen.size, isComplete };
+    return { fault, schedules, states: this.#states, isComplete };
   }
 
   /** Searches everything after `state`; returns how many schedules that is. */
@@ -142,7 +143,8 @@ export class Search {
     const key = this.#keyOf(state, last, preemptions);
     const known = this.#seen.get(key);
     if (known !== undefined) return known;
-    if (this.#seen.size >= this.#limits.states) throw new TooManyStates();
+    if (this.#states >= this.#limits.states) throw new TooManyStates();
+    this.#states++;
 
     const choices = choicesIn(state, this.#limits);
     const fault = faultIn(state, choices, this.#checks);
