@@ -1,10 +1,10 @@
 /**
  * Barrier: nobody goes on before all have arrived. It sleeps, and is ready again at once.
  *
- * Each round has a generation. A thread loads the generation before it counts itself in; from then on the
- * round cannot end without it, so the generation it loaded is that of its own round. The last to
- * arrive resets the count before it opens the next generation: a thread that is already in the next
- * round must find an empty count.
+ * Each round has a generation. A thread loads the generation before it counts itself in; from then
+ * on the round cannot end without it, so the generation it loaded is that of its own round. The
+ * last to arrive resets the count before it opens the next generation: a thread that is already in
+ * the next round must find an empty count.
  *
  * No wake-up is lost: sleepers wait on the generation they loaded, and the last arrival changes it
  * before it notifies.

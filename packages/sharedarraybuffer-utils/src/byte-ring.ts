@@ -1,8 +1,8 @@
 /**
  * Bytes over a ring, one byte a record: a console that never holds its writer up.
  *
- * Who may write and read is what the ring beneath allows. Bytes of one writer stay in order; with several
- * writers they interleave as on a serial line.
+ * Who may write and read is what the ring beneath allows. Bytes of one writer stay in order; with
+ * several writers they interleave as on a serial line.
  */
 import { derived, type Field } from './layout.ts';
 import { mpscRing, spscRing, type RecordRing } from './ring.ts';

@@ -1,16 +1,18 @@
 /**
  * Doorbell: one thread parks until any other rings.
  *
- * A ring carries nothing and rings do not add up: it says "look again". So whoever rings first publishes
- * the work, then rings; and the owner, whenever a ring is consumed, looks for work afterwards.
+ * A ring carries nothing and rings do not add up: it says "look again". So whoever rings first
+ * publishes the work, then rings; and the owner, whenever a ring is consumed, looks for work
+ * afterwards.
  *
  * No ring is lost: the owner goes to sleep by turning IDLE into ASLEEP in one atomic step, which
- * fails if a ring came first; a ring that comes after that step finds ASLEEP, and notifies. If
- * the owner is between the step and its wait, the word holds RUNG by then and the wait returns at once. A ringer that
- * finds RUNG may leave at once: its work was published before it loaded RUNG, the owner consumes
- * that RUNG later, and looks after that.
+ * fails if a ring came first; a ring that comes after that step finds ASLEEP, and notifies. If the
+ * owner is between the step and its wait, the word holds RUNG by then and the wait returns at once.
+ * A ringer that finds RUNG may leave at once: its work was published before it loaded RUNG, the
+ * owner consumes that RUNG later, and looks after that.
  *
- * Nobody is notified unless the word says ASLEEP, so ringing an owner that is awake makes no system call.
+ * Nobody is notified unless the word says ASLEEP, so ringing an owner that is awake makes no system
+ * call.
  */
 import { derived, i32, type Field } from './layout.ts';
 import type { SharedWord } from './word.ts';
@@ -33,8 +35,8 @@ export class Doorbell {
   }
 
   /**
-   * The owner only. Sleeps until rung, or returns at once if a ring is pending; consumes it. True if
-   * rung, false if the time is over. A missing timeout means for ever.
+   * The owner only. Sleeps until rung, or returns at once if a ring is pending; consumes it. True
+   * if rung, false if the time is over. A missing timeout means for ever.
    */
   park(timeoutMs?: number): boolean {
     if (this.state.compareExchange(IDLE, ASLEEP) === IDLE) this.state.wait(ASLEEP, timeoutMs);

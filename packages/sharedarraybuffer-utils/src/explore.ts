@@ -1,16 +1,16 @@
 /**
  * Interleaving explorer: runs synchronous code over `SharedWord`s under every schedule.
  *
- * A scenario names some shared words and some threads. The threads are ordinary functions that use the
- * classes of this package, or any others that reach shared memory through `SharedWord` and
+ * A scenario names some shared words and some threads. The threads are ordinary functions that use
+ * the classes of this package, or any others that reach shared memory through `SharedWord` and
  * `SharedWords` only; nothing is copied, translated or marked. What is explored is what ships.
  *
- * A thread must be deterministic and must build its own objects (its `Mutex`, its `SpscRing`) inside its
- * function, because it is run again from the start many times; it shares nothing with others but the
- * model words. What it returns is given to `atEnd`.
+ * A thread must be deterministic and must build its own objects (its `Mutex`, its `SpscRing`)
+ * inside its function, because it is run again from the start many times; it shares nothing with
+ * others but the model words. What it returns is given to `atEnd`.
  *
- * A schedule fails if a thread throws, a check throws, all that are left sleep for ever (deadlock), or all
- * that are left can only spin (livelock). A wait with a timeout may time out at any moment.
+ * A schedule fails if a thread throws, a check throws, all that are left sleep for ever (deadlock),
+ * or all that are left can only spin (livelock). A wait with a timeout may time out at any moment.
  */
 import { Conductor, type History } from './explore/history.ts';
 import { isLive, isRunnable, Machine, type State } from './explore/machine.ts';

@@ -2,13 +2,14 @@
  * Mutex that sleeps: one word, three states.
  *
  * Free and uncontended it costs one atomic operation each way and no system call. The third state
- * says that somebody may sleep, and so whether `unlock` must notify. Whoever has slept takes the lock as
- * contended, because it cannot know whether it was the last sleeper; the price is at most one
- * notify that wakes nobody.
+ * says that somebody may sleep, and so whether `unlock` must notify. Whoever has slept takes the
+ * lock as contended, because it cannot know whether it was the last sleeper; the price is at most
+ * one notify that wakes nobody.
  *
- * Why no wake-up is lost: a thread sleeps only on the value CONTENDED, which it wrote itself before.
- * The unlock after that exchanges the word and so sees CONTENDED, and notifies. If that exchange comes before
- * the sleeper's wait, the word no longer holds CONTENDED and the wait returns at once.
+ * Why no wake-up is lost: a thread sleeps only on the value CONTENDED, which it wrote itself
+ * before. The unlock after that exchanges the word and so sees CONTENDED, and notifies. If that
+ * exchange comes before the sleeper's wait, the word no longer holds CONTENDED and the wait returns
+ * at once.
  */
 import { derived, i32, type Field } from './layout.ts';
 import type { SharedWord } from './word.ts';

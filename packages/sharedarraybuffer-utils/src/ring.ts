@@ -1,12 +1,12 @@
 /**
  * Rings of fixed-size records: producers never wait, and the reader never sees half a record.
  *
- * A full ring drops the new record and counts it. Records are whole numbers of 32-bit words; positions count
- * up from 0 and wrap at 2^32, so capacities are powers of two.
+ * A full ring drops the new record and counts it. Records are whole numbers of 32-bit words;
+ * positions count up from 0 and wrap at 2^32, so capacities are powers of two.
  *
- * `SpscRing` has one producer, whose `tail` publishes; `MpscRing` has any number, and each slot has a turn
- * of its own that publishes it. Both have one reader. Which thread that is may change, if one
- * hands over to the other in an ordered way.
+ * `SpscRing` has one producer, whose `tail` publishes; `MpscRing` has any number, and each slot has
+ * a turn of its own that publishes it. Both have one reader. Which thread that is may change, if
+ * one hands over to the other in an ordered way.
  */
 import { derived, i32, i32Words, layout, onCacheLine, type Field } from './layout.ts';
 import type { SharedWord } from './word.ts';
@@ -93,8 +93,8 @@ abstract class Ring implements RecordRing {
 /**
  * One producer, one reader.
  *
- * The producer fills the slot, then stores `tail`; the reader empties it, then stores `head`. A producer that
- * stops in mid-record has not moved `tail`, so its record does not exist.
+ * The producer fills the slot, then stores `tail`; the reader empties it, then stores `head`. A
+ * producer that stops in mid-record has not moved `tail`, so its record does not exist.
  */
 export class SpscRing extends Ring {
   constructor(words: RingWords, recordWords: number) {
@@ -133,14 +133,16 @@ export class SpscRing extends Ring {
 /**
  * Any number of producers, one reader.
  *
- * Each slot begins with a turn. With `lap` the position rounded down to a multiple of the capacity, the
- * slot may be claimed for a position when its turn is `lap`, is published when it is `lap + 1`, and
- * the reader frees it for the next lap with `lap + capacity`. So zeroed memory is an empty ring.
+ * Each slot begins with a turn. With `lap` the position rounded down to a multiple of the capacity,
+ * the slot may be claimed for a position when its turn is `lap`, is published when it is `lap + 1`,
+ * and the reader frees it for the next lap with `lap + capacity`. So zeroed memory is an empty
+ * ring.
  *
- * A producer claims a position by moving `tail` from it, fills the slot, which nobody else may touch now, and
- * stores the turn last. One that is stopped in between leaves the turn at `lap`: the reader stops in
- * front of that slot and sees no part of it. The others go on until the ring is full, then drop and count; none ever waits
- * (they retry only when another one has claimed). `salvage` reads past such a slot.
+ * A producer claims a position by moving `tail` from it, fills the slot, which nobody else may
+ * touch now, and stores the turn last. One that is stopped in between leaves the turn at `lap`: the
+ * reader stops in front of that slot and sees no part of it. The others go on until the ring is
+ * full, then drop and count; none ever waits (they retry only when another one has claimed).
+ * `salvage` reads past such a slot.
  */
 export class MpscRing extends Ring {
   constructor(words: RingWords, recordWords: number) {
@@ -185,9 +187,9 @@ export class MpscRing extends Ring {
   }
 
   /**
-   * The reader, for a last look after producers have died: hands over every published record,
-   * also those behind a slot that somebody claimed and never finished, and consumes nothing.
-   * Returns how many it had to leave out.
+   * The reader, for a last look after producers have died: hands over every published record, also
+   * those behind a slot that somebody claimed and never finished, and consumes nothing. Returns how
+   * many it had to leave out.
    */
   salvage(onRecord: (record: Int32Array) => void): number {
     const end = this.words.tail.load();

@@ -1,13 +1,13 @@
 /**
  * Seqlock: a few words that change together, read without writing anything.
  *
- * The writer makes `sequence` odd, writes, and makes it even again. A reader copies the words between
- * two loads of `sequence`; the copy counts only if both gave the same even number. Copies that do
- * not count never leave this class: the caller's buffer is written after the check.
+ * The writer makes `sequence` odd, writes, and makes it even again. A reader copies the words
+ * between two loads of `sequence`; the copy counts only if both gave the same even number. Copies
+ * that do not count never leave this class: the caller's buffer is written after the check.
  *
- * Order: every access is sequentially consistent, so if any word of the copy was written by write n,
- * the odd store of write n comes before the second load, which then differs from the first. A reader that
- * sleeps through exactly 2^31 writes between its two loads would be fooled.
+ * Order: every access is sequentially consistent, so if any word of the copy was written by write
+ * n, the odd store of write n comes before the second load, which then differs from the first. A
+ * reader that sleeps through exactly 2^31 writes between its two loads would be fooled.
  */
 import { derived, i32, i32Words, layout, type Field } from './layout.ts';
 import { relax } from './relax.ts';

@@ -5,9 +5,10 @@
  * something from a spinner (an acknowledgement of a shootdown, say) before it can let go, so a
  * spinner calls `poll` on every turn and keeps serving what is asked of it.
  *
- * Order: `next.add` gives each thread its own ticket; only the holder moves `serving`. Whoever loads
- * its own ticket from `serving` therefore comes after everything the holder before it did, because
- * all of these are sequentially consistent and the store to `serving` was that holder's last.
+ * Order: `next.add` gives each thread its own ticket; only the holder moves `serving`. Whoever
+ * loads its own ticket from `serving` therefore comes after everything the holder before it did,
+ * because all of these are sequentially consistent and the store to `serving` was that holder's
+ * last.
  */
 import { derived, i32, layout, type Field } from './layout.ts';
 import { relax } from './relax.ts';

@@ -23,4 +23,4 @@ export function verified<Specs extends WordSpecs, Results extends Record<string,
 }
 
 const count = (value: number): string =>
-  value < 1e9 ? value.toLocaleString('en') : value.toExponential(1);
+  value < 1e9 ? value.toLocaleString('en') : value.toExponential(1).replace('+', '');

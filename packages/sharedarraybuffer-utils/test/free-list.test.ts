@@ -1,8 +1,9 @@
 /**
  * A Treiber stack of free blocks, with and without a tag: the explorer finds an ABA.
  *
- * Without a tag, a thread that has loaded the head and its successor may be overtaken by others that take
- * both and put the first back. Its compare-and-exchange then succeeds and frees the second, which is in use.
+ * Without a tag, a thread that has loaded the head and its successor may be overtaken by others
+ * that take both and put the first back. Its compare-and-exchange then succeeds and frees the
+ * second, which is in use.
  */
 import { describe, expect, it } from 'vitest';
 import { explore, type ModelMemory, type Scenario } from '../src/explore.ts';

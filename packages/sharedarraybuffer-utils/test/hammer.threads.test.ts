@@ -1,6 +1,6 @@
 /**
- * The structures on real threads: what the explorer checks on every small schedule, here on the schedules that
- * this machine happens to take, with the real `Atomics`.
+ * The structures on real threads: what the explorer checks on every small schedule, here on the
+ * schedules that this machine happens to take, with the real `Atomics`.
  */
 import { once } from 'node:events';
 import { Worker } from 'node:worker_threads';

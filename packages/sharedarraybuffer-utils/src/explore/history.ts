@@ -1,13 +1,14 @@
 /**
  * Threads by deterministic re-execution.
  *
- * A model thread is an ordinary function. It cannot be suspended in the middle, but it can be run again from its
- * start: with the same results of its shared operations it does the same things, so feeding it the
- * results so far brings it back to where it was. At the first operation beyond them it is stopped by
- * an exception, and that operation is what it wants to do next.
+ * A model thread is an ordinary function. It cannot be suspended in the middle, but it can be run
+ * again from its start: with the same results of its shared operations it does the same things, so
+ * feeding it the results so far brings it back to where it was. At the first operation beyond them
+ * it is stopped by an exception, and that operation is what it wants to do next.
  *
- * What it wants next is thus a function of its history, the sequence of its results. Histories
- * are nodes of a tree, shared by all schedules, and each is executed once however many schedules pass through it.
+ * What it wants next is thus a function of its history, the sequence of its results. Histories are
+ * nodes of a tree, shared by all schedules, and each is executed once however many schedules pass
+ * through it.
  */
 import {
   applyValue,

@@ -100,11 +100,11 @@ export const isRunnable = (state: State, thread: number): boolean =>
   isLive(state, thread) && !isAsleepForGood(state, thread);
 
 /**
- * A thread spins if it has gone round a loop twice, is about to go round again, and would, as things are
- * now, get the same results and leave the same memory behind.
+ * A thread spins if it has gone round a loop twice, is about to go round again, and would, as
+ * things are now, get the same results and leave the same memory behind.
  *
- * What it could show others on such a round it has shown them twice, so it is held back until another thread has
- * changed what the loop reads, or nobody else can run.
+ * What it could show others on such a round it has shown them twice, so it is held back until
+ * another thread has changed what the loop reads, or nobody else can run.
  */
 export function isSpinning(state: State, thread: number): boolean {
   const history = state.histories[thread] as History;

@@ -2,11 +2,11 @@
  * Depth-first search over all schedules, with a bound on preemptions.
  *
  * A preemption takes the turn from a thread that could go on; leaving one that has ended, sleeps or
- * spins is free. Most faults need very few of them, so a small bound finds them early in a space that
- * grows slowly (this is the observation of Musuvathi and Qadeer's CHESS).
+ * spins is free. Most faults need very few of them, so a small bound finds them early in a space
+ * that grows slowly (this is the observation of Musuvathi and Qadeer's CHESS).
  *
- * Schedules that lead to the same state (same memory, same histories, same sleepers) have the same future, which is searched once; how
- * many schedules run through it is known from the first time.
+ * Schedules that lead to the same state (same memory, same histories, same sleepers) have the same
+ * future, which is searched once; how many schedules run through it is known from the first time.
  */
 import type { History } from './history.ts';
 import {
