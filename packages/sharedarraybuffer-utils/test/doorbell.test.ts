@@ -127,7 +127,7 @@ describe('doorbell', () => {
     door.ring();
     door.ring();
     expect(notified).toBe(0);
-    expect(door.park()).toBe(true);
+    expect(door.park(1000)).toBe(true);
     word.store(2); // as its owner leaves it while it sleeps
     door.ring();
     expect(notified).toBe(1);
