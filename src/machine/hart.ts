@@ -265,14 +265,20 @@ export class Hart {
     this.#serve(PENDING.FENCE);
     this.translation.select();
     const end = this.#execute(limit);
-    this.state = HART_STATE.PARKED;
+    // A hart that stopped itself stays STOPPED.
+    Atomics.compareExchange(
+      this.words,
+      this.#block + word('state'),
+      HART_STATE.RUNNING,
+      HART_STATE.PARKED,
+    );
     this.#settleCounters();
     return end;
   }
 
   #execute(limit: number): RunEnd {
     const target = this.instret + limit;
-    this.#pollTimer();
+    this.pollTimer();
     this.#takeInterrupt();
     let record = 0;
     for (;;) {
@@ -379,7 +385,7 @@ export class Hart {
       return 'stopped';
     }
     this.#serve(bits);
-    if ((bits & PENDING.TIMER) !== 0) this.#pollTimer();
+    if ((bits & PENDING.TIMER) !== 0) this.pollTimer();
     this.#takeInterrupt();
     return undefined;
   }
@@ -515,7 +521,7 @@ export class Hart {
 
   /** WFI resumes on any enabled pending interrupt, whatever the global enables say (vol. II §3.3.3). */
   #mayWake(): boolean {
-    this.#pollTimer();
+    this.pollTimer();
     return this.#pendingInterrupts() !== 0 || this.get('pending') !== 0;
   }
 
@@ -551,7 +557,7 @@ export class Hart {
   }
 
   /** Sets MTIP, and STIP where Sstc is on, as time has it. */
-  #pollTimer(): void {
+  pollTimer(): void {
     const now = this.clock.now();
     this.#setTimerLine(IRQ.MTI, now >= this.#machineTimer.timerDeadline(this.id));
     if (this.#hasSstc()) this.#setTimerLine(IRQ.STI, now >= this.#deadline('stimecmp'));
@@ -860,6 +866,24 @@ export class Hart {
     }
   }
 
+  /** sfence.vma for many addresses, given as low and high halves in turn: each is counted. */
+  fencePages(pages: readonly number[]): void {
+    const MANY = 16;
+    this.count('fencesPage', pages.length / 2);
+    if (pages.length > 2 * MANY) this.translation.flushAll();
+    else
+      for (let n = 0; n < pages.length; n += 2)
+        this.translation.flushPage(pages[n] as number, pages[n + 1] as number, -1);
+    if (this.#modelEntries === 0) return;
+    const numbers = new Set<bigint>();
+    for (let n = 0; n < pages.length; n += 2) {
+      const va =
+        (BigInt((pages[n + 1] as number) >>> 0) << 32n) | BigInt((pages[n] as number) >>> 0);
+      numbers.add((va >> 12n) & ((1n << 40n) - 1n));
+    }
+    this.#modelForget((key) => ((key >> 40n) & 3n) === 0n && numbers.has(key & ((1n << 40n) - 1n)));
+  }
+
   fenceI(): void {
     this.#decodeCache.markUnproven();
     this.translation.flushFetch();
@@ -1069,7 +1093,7 @@ export class Hart {
       }
       case CSR.stimecmp:
         this.setCsr('stimecmp', low, high);
-        this.#pollTimer();
+        this.pollTimer();
         return;
       case CSR.mtvec:
       case CSR.stvec:
