@@ -325,7 +325,8 @@ function checkDisjoint(
   let previous = -1;
   for (const { segment, index, start } of ranges) {
     const at = header.phoff + index * PHDR_BYTES + offsetOfField;
-    if (start < end) r.fail(at, `segment ${index} overlaps segment ${previous} in memory (${address})`);
+    if (start < end)
+      r.fail(at, `segment ${index} overlaps segment ${previous} in memory (${address})`);
     end = start + BigInt(segment.memBytes);
     if (end > 1n << 64n) r.fail(at, `segment ${index} wraps around the address space (${address})`);
     previous = index;
@@ -442,7 +443,10 @@ function readRelocations(
     if (table.type !== SHT_RELA) continue;
     const target = sections[table.info];
     if (target === undefined || table.info === 0) {
-      r.fail(table.offset, `section ${table.name} relocates section ${table.info}, which does not exist`);
+      r.fail(
+        table.offset,
+        `section ${table.name} relocates section ${table.info}, which does not exist`,
+      );
     }
     if (result.has(target.index)) r.fail(table.offset, `section ${target.name} is relocated twice`);
     result.set(target.index, readRelocationTable(r, table, target, symbolCount));
@@ -466,7 +470,10 @@ function readRelocationTable(
       r.fail(at, `relocation ${i} lies outside of section ${target.name}`);
     }
     if (symbol >= symbolCount && symbol !== 0) {
-      r.fail(at + 12, `relocation ${i} of ${target.name} names symbol ${symbol}, which does not exist`);
+      r.fail(
+        at + 12,
+        `relocation ${i} of ${target.name} names symbol ${symbol}, which does not exist`,
+      );
     }
     result.push({ offset, type: r.u32(at + 8), symbol, addend: r.i64(at + 16) });
   }

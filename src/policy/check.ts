@@ -16,40 +16,21 @@ export interface CheckedPolicies {
 export async function checkPolicies(files: readonly PolicyFile[]): Promise<CheckedPolicies> {
   if (files.length === 0) return { policies: null, diagnostics: [noPolicies] };
   const { parsePolicies } = await import('./language/parse.ts');
-  const { trees, diagnostics: syntax, report } = await parsePolicies(files);
+  const parsed = await parsePolicies(files);
   const { resolveSubsystem } = await import('./language/resolve.ts');
-  const rules = await import('./language/rules.ts');
+  const { edgesOf, checkRules } = await import('./language/rules.ts');
 
-  const subsystems = trees.flatMap((tree) => tree.subsystems);
-  const resolved = subsystems
+  const { report, trees } = parsed;
+  const subsystems = trees
+    .flatMap((tree) => tree.subsystems)
     .map((subsystem) => resolveSubsystem(subsystem, report))
     .toSorted(byDomainId);
-  const edges = rules.edgesOf(resolved);
-  rules.checkNamesAreUnique(subsystems, report);
-  rules.checkExportsAreUnique(subsystems, report);
-  rules.checkCoreExists(subsystems, report);
-  rules.checkImportsAreAllowed(resolved, report);
-  rules.checkAllowsAreUsed(subsystems, resolved, report);
-  rules.checkSecretsAreKept(resolved, report);
-  rules.checkDevicesHaveOneOwner(resolved, report);
-  const assertions = trees
-    .flatMap((tree) => tree.assertions)
-    .map((assertion) => rules.checkAssertion(assertion, resolved, edges, report));
-
-  // After a syntax error the tree has gaps, and what the rules say about gaps is noise.
-  const isBroken = new Set(syntax.filter(({ rank }) => (rank ?? 3) < 2).map(({ file }) => file));
-  const meaning =
-    isBroken.size > 0 ? report.diagnostics.filter(({ file }) => !isBroken.has(file)) : report.diagnostics;
-  const diagnostics = sortDiagnostics([...syntax, ...meaning]);
+  const edges = edgesOf(subsystems);
+  // With a file missing, what the rules would say about the whole set is noise.
+  const assertions = parsed.isComplete ? checkRules(trees, subsystems, edges, report) : [];
+  const diagnostics = sortDiagnostics([...parsed.diagnostics, ...report.diagnostics]);
   if (hasErrors(diagnostics)) return { policies: null, diagnostics };
-  return {
-    policies: {
-      subsystems: resolved,
-      edges,
-      assertions: assertions.filter((text) => text !== undefined),
-    },
-    diagnostics,
-  };
+  return { policies: { subsystems, edges, assertions }, diagnostics };
 }
 
 const noPolicies: Diagnostic = {

@@ -56,7 +56,11 @@ export interface DomainContext {
   readonly window: { readonly start: Address; readonly sizeBytes: number } | null;
   readonly mmio: readonly { readonly device: string; readonly region: Region }[];
   /** Symbols whose bytes no other domain may ever reach, not by a share and not by a projection. */
-  readonly secrets: readonly { readonly symbol: string; readonly start: Address; readonly sizeBytes: number }[];
+  readonly secrets: readonly {
+    readonly symbol: string;
+    readonly start: Address;
+    readonly sizeBytes: number;
+  }[];
   /** Instructions one call may retire inside the domain before it is stopped; 0 = no bound. */
   readonly budget: number;
   /** How often it may be restarted per model minute before it is quarantined. */
@@ -66,7 +70,12 @@ export interface DomainContext {
 
 /** How one argument crosses a gate; `index` is the position, register a0 + index. */
 export type Projection =
-  | { readonly kind: 'scalar'; readonly index: number; readonly name: string; readonly max?: number }
+  | {
+      readonly kind: 'scalar';
+      readonly index: number;
+      readonly name: string;
+      readonly max?: number;
+    }
   /**
    * A buffer. `in` is copied to the callee's stack before the call, `out` back after it, `inout` both.
    * Its length is the value of argument `lengthArg`, or `fixedBytes`, or, for a `string`, up to the NUL.
@@ -92,7 +101,9 @@ export interface GateContext {
   readonly target: Address;
   readonly args: readonly Projection[];
   /** What the caller gets when the callee faults or is stopped. */
-  readonly onFault: { readonly action: 'fail'; readonly value: number } | { readonly action: 'panic' };
+  readonly onFault:
+    | { readonly action: 'fail'; readonly value: number }
+    | { readonly action: 'panic' };
   /** The callee may be entered again by the same thread while it is already inside. */
   readonly place: SourcePlace;
 }

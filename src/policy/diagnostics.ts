@@ -114,7 +114,10 @@ function editDistance(a: string, b: string): number {
 }
 
 /** `; did you mean 'x'?`, or a list of what there is, or nothing. */
-export function suggestion(name: string, candidates: readonly string[]): { text: string; fix?: string } {
+export function suggestion(
+  name: string,
+  candidates: readonly string[],
+): { text: string; fix?: string } {
   const near = closest(name, candidates);
   if (near !== undefined) return { text: `; did you mean '${near}'?`, fix: `write '${near}'` };
   if (candidates.length === 0) return { text: '' };

@@ -29,7 +29,9 @@ export interface ExportPolicy {
   readonly args: readonly Projection[];
   /** Kind of the result, as written: `status`, `scalar`, ... or `void`. */
   readonly returns: string;
-  readonly onFault: { readonly action: 'fail'; readonly value: number } | { readonly action: 'panic' };
+  readonly onFault:
+    | { readonly action: 'fail'; readonly value: number }
+    | { readonly action: 'panic' };
   /** Only these may import it; null = anybody may. */
   readonly allowed: { readonly callers: readonly string[]; readonly place: PolicyPlace } | null;
   readonly place: PolicyPlace;

@@ -5,11 +5,19 @@
 import { readFileSync, writeFileSync } from 'node:fs';
 
 const REWRITES: readonly (readonly [file: string, from: string, to: string])[] = [
-  ['ast.ts', 'export const PolicyTerminals = {', 'export const PolicyTerminals: Record<string, RegExp> = {'],
+  [
+    'ast.ts',
+    'export const PolicyTerminals = {',
+    'export const PolicyTerminals: Record<string, RegExp> = {',
+  ],
   ['ast.ts', 'override readonly types = {', 'override readonly types: langium.AstMetaData = {'],
   ['ast.ts', '} as const satisfies langium.AstMetaData', '};'],
   ['ast.ts', 'export const reflection = new', 'export const reflection: PolicyAstReflection = new'],
-  ['module.ts', 'export const PolicyLanguageMetaData = {', 'export const PolicyLanguageMetaData: LanguageMetaData = {'],
+  [
+    'module.ts',
+    'export const PolicyLanguageMetaData = {',
+    'export const PolicyLanguageMetaData: LanguageMetaData = {',
+  ],
   ['module.ts', '} as const satisfies LanguageMetaData;', '};'],
 ];
 

@@ -31,33 +31,28 @@ export function lexerMessage(text: string): string {
   return `'${text}' is no part of the policy language`;
 }
 
+const CLAUSES =
+  'allow budget contains exports imports mechanism owns restart secret shares stack'.split(' ');
+
 /** The words that may start an element of a list closed by '}', and what an element looks like. */
 const LISTS: Readonly<Record<string, { starts: readonly string[]; element: string }>> = {
   Subsystem: {
-    starts: [
-      ...['allow', 'budget', 'contains', 'exports', 'imports', 'mechanism'],
-      ...['owns', 'restart', 'secret', 'shares', 'stack'],
-    ],
+    starts: CLAUSES,
     element: 'a clause',
   },
   Exports: { starts: [], element: "a function, as in 'f(n: size) -> status'," },
   Imports: { starts: [], element: 'a function name' },
 };
 
-export function mismatchMessage(
-  expected: string,
-  actual: string,
-  previous: string,
-  ruleName: string,
-): string {
+export function mismatchMessage(expected: string, actual: string, ruleName: string): string {
+  if (expected === 'EOF') return redundantMessage(actual);
   const list = keyword(expected) === '}' ? LISTS[ruleName] : undefined;
   if (list !== undefined) {
     const near = actual === '' ? '' : suggestion(actual, list.starts).text;
     if (near !== '') return `unknown clause '${actual}'${near}`;
     return `expected ${list.element} or '}', ${found(actual)}`;
   }
-  const after = previous === '' ? '' : ` after '${previous}'`;
-  return `expected ${word(expected)}${after}, ${found(actual)}`;
+  return `expected ${word(expected)}, ${found(actual)}`;
 }
 
 export const redundantMessage = (image: string): string =>
@@ -94,7 +89,7 @@ export function unknownName(
     parameter: `'${owner}' has no parameter '${name}'`,
   }[kind];
   const otherwise = {
-    subsystem: `write a policy for '${name}', or name one of: ${candidates.join(', ')}`,
+    subsystem: `write a policy for '${name}', or name one of: ${[...new Set(candidates)].join(', ')}`,
     function: `add '${name}(...)' to the exports of '${owner}', or drop it here`,
     parameter: `add a parameter '${name}: size <= 4096'`,
   }[kind];

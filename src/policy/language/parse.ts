@@ -17,7 +17,9 @@ import { Report } from './report.ts';
 import { createPolicyServices, exportedFunctions } from './services.ts';
 
 export interface ParsedPolicies {
+  /** Of the files without syntax errors; only they have every node that the grammar requires. */
   readonly trees: readonly PolicyTree[];
+  readonly isComplete: boolean;
   readonly diagnostics: readonly Diagnostic[];
   readonly report: Report;
 }
@@ -46,9 +48,17 @@ export async function parsePolicies(files: readonly PolicyFile[]): Promise<Parse
   }
   for (const [i, document] of documents.entries()) {
     const { file } = files[i] as PolicyFile;
-    diagnostics.push(...nameErrors(document, file, names, broken));
+    const taken = new Set(diagnostics.filter((d) => d.file === file).map(({ line }) => line));
+    const unknown = nameErrors(document, file, names, broken);
+    diagnostics.push(...unknown.filter(({ line }) => !taken.has(line)));
   }
-  return { trees: documents.map((d) => d.parseResult.value), diagnostics, report };
+  const whole = documents.filter((d) => !broken.has(d));
+  return {
+    trees: whole.map((d) => d.parseResult.value),
+    isComplete: broken.size === 0,
+    diagnostics,
+    report,
+  };
 }
 
 function syntaxErrors(document: LangiumDocument, file: string): Diagnostic[] {
@@ -62,15 +72,16 @@ function syntaxErrors(document: LangiumDocument, file: string): Diagnostic[] {
     message: e.message,
     rank: 0,
   }));
-  const spelt = new Set(result.map(({ line }) => line));
+  const taken = new Set(result.map(({ line }) => line));
   const end = document.textDocument.positionAt(document.textDocument.getText().trimEnd().length);
-  for (const [i, { name, token, message }] of parserErrors.entries()) {
+  for (const [i, { token, message, context }] of parserErrors.entries()) {
     // Once the parser has lost its way, what is left over at the end says nothing new.
-    if (i > 0 && name === 'NotAllInputParsedException') continue;
+    if (i > 0 && context.ruleStack.length <= 1) continue;
     const isAtEnd = Number.isNaN(token.startOffset) || token.startOffset < 0 || token.image === '';
     const line = isAtEnd ? end.line + 1 : (token.startLine ?? 1);
-    // A character that is no token at all makes the parser stumble on the same line.
-    if (spelt.has(line)) continue;
+    // After one error the parser looks for its way, mostly in the rest of the same line.
+    if (taken.has(line)) continue;
+    taken.add(line);
     const column = isAtEnd ? end.character + 1 : (token.startColumn ?? 1);
     const length = isAtEnd ? 1 : token.image.length;
     result.push({ severity: 'error', file, line, column, length, message, rank: 1 });
@@ -112,7 +123,7 @@ function explain(
 ): ReturnType<typeof unknownName> | undefined {
   if (isImport(container) || isAllowed(container)) {
     const owner = isImport(container)
-      ? container.$container.from.ref
+      ? container.$container.from?.ref
       : AstUtils.getContainerOfType(container, isSubsystem);
     // An unknown owner is reported by itself.
     if (owner === undefined || broken.has(AstUtils.getDocument(owner))) return undefined;
@@ -124,6 +135,8 @@ function explain(
     const names = f?.parameters.filter((p) => !isBufferType(p.type)).map((p) => p.name) ?? [];
     return unknownName('parameter', name, f?.name, names);
   }
-  const isSwallowed = [...broken].some((d) => d.textDocument.getText().includes(`subsystem ${name}`));
+  const isSwallowed = [...broken].some((d) =>
+    d.textDocument.getText().includes(`subsystem ${name}`),
+  );
   return isSwallowed ? undefined : unknownName('subsystem', name, undefined, subsystemNames);
 }

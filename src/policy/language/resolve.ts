@@ -105,7 +105,9 @@ export function resolveSubsystem(subsystem: Subsystem, report: Report): Subsyste
     budget: budget === undefined ? 0 : parseCount(budget.count),
     restarts: restart?.count === undefined ? 0 : parseCount(restart.count),
     mechanism: mechanisms.map((m) => resolveMechanism(subsystem, m.name, m, report))[0] ?? null,
-    exports: exportedFunctions(subsystem).map((f) => resolveExport(subsystem, f, stackBytes, report)),
+    exports: exportedFunctions(subsystem).map((f) =>
+      resolveExport(subsystem, f, stackBytes, report),
+    ),
     imports: resolveImports(subsystem, report),
     shares: resolveShares(subsystem, report),
   };
@@ -134,7 +136,13 @@ function parseNumber(text: string, kilo: number): number {
 const showSize = (sizeBytes: number): string =>
   sizeBytes % 1024 === 0 && sizeBytes > 0 ? `${sizeBytes / 1024}K` : String(sizeBytes);
 
-function pages(what: string, node: AstNode, text: string, maxBytes: number, report: Report): number {
+function pages(
+  what: string,
+  node: AstNode,
+  text: string,
+  maxBytes: number,
+  report: Report,
+): number {
   const sizeBytes = parseSize(text);
   const place = report.place(node, 'size');
   if (sizeBytes === 0 || sizeBytes % PAGE_BYTES !== 0) {
@@ -144,7 +152,8 @@ function pages(what: string, node: AstNode, text: string, maxBytes: number, repo
     });
   }
   if (sizeBytes > maxBytes) {
-    const notes = what === 'stack' ? [`each of the ${MAX_THREADS} threads has one in every subsystem`] : [];
+    const notes =
+      what === 'stack' ? [`each of the ${MAX_THREADS} threads has one in every subsystem`] : [];
     report.error(place, `${text} is too long for a ${what}: at most ${showSize(maxBytes)}`, {
       notes,
       fix: `write '${what} ${showSize(maxBytes)}' or less`,
@@ -200,7 +209,9 @@ function resolveExport(
       { fix: 'put several into one structure and pass it as in bytes[...]' },
     );
   }
-  const args = f.parameters.map((parameter, index) => resolveParameter(f, parameter, index, report));
+  const args = f.parameters.map((parameter, index) =>
+    resolveParameter(f, parameter, index, report),
+  );
   checkCopiesFit(f, args, stackBytes, report);
   return {
     name: f.name,
@@ -271,7 +282,12 @@ function resolveParameter(
     : resolveWord(name, type, index, report);
 }
 
-function resolveWord(name: string, type: WordType | undefined, index: number, report: Report): Projection {
+function resolveWord(
+  name: string,
+  type: WordType | undefined,
+  index: number,
+  report: Report,
+): Projection {
   // After a syntax error the type may be missing; that has been reported.
   if (type === undefined) return { kind: 'scalar', index, name };
   if (BUFFER_KINDS.includes(type.kind) || /^(ptr|pointer|buf|buffer|char)$/.test(type.kind)) {
@@ -349,7 +365,8 @@ function resolveLength(
     });
     return { ...base, lengthArg, max: 0 };
   }
-  const bound = max ?? (parameter.type?.max === undefined ? undefined : parseSize(parameter.type.max));
+  const bound =
+    max ?? (parameter.type?.max === undefined ? undefined : parseSize(parameter.type.max));
   if (bound === undefined) {
     report.error(place, `'${name}' has no bound: nothing limits '${parameter.name}'`, {
       fix: `write '${parameter.name}: size <= 4096'`,

@@ -10,6 +10,7 @@ import {
   type Assertion,
   type NoPath,
   type OnlyReaches,
+  type PolicyFile,
   type Subsystem,
 } from './generated/ast.ts';
 import type { Report } from './report.ts';
@@ -18,7 +19,28 @@ import { exportedFunctions } from './services.ts';
 /** The monitor keeps one bit per domain in a word, see `CALL.STOPPED`. */
 const MAX_SUBSYSTEMS = 64;
 
-export function checkNamesAreUnique(subsystems: readonly Subsystem[], report: Report): void {
+/** All rules; returns the text of the assertions that hold. */
+export function checkRules(
+  trees: readonly PolicyFile[],
+  resolved: readonly SubsystemPolicy[],
+  edges: readonly Edge[],
+  report: Report,
+): string[] {
+  const subsystems = trees.flatMap((tree) => tree.subsystems);
+  checkCoreExists(trees, report);
+  checkNamesAreUnique(subsystems, report);
+  checkExportsAreUnique(subsystems, report);
+  checkImportsAreAllowed(resolved, report);
+  checkAllowsAreUsed(subsystems, resolved, report);
+  checkSecretsAreKept(resolved, report);
+  checkDevicesHaveOneOwner(resolved, report);
+  return trees
+    .flatMap((tree) => tree.assertions)
+    .map((assertion) => checkAssertion(assertion, resolved, edges, report))
+    .filter((text) => text !== undefined);
+}
+
+function checkNamesAreUnique(subsystems: readonly Subsystem[], report: Report): void {
   const byName = new Map<string, Subsystem>();
   for (const subsystem of subsystems) {
     const first = byName.get(subsystem.name);
@@ -43,7 +65,7 @@ export function checkNamesAreUnique(subsystems: readonly Subsystem[], report: Re
 }
 
 /** A C name means one function in the whole kernel, because the monolith links the same objects. */
-export function checkExportsAreUnique(subsystems: readonly Subsystem[], report: Report): void {
+function checkExportsAreUnique(subsystems: readonly Subsystem[], report: Report): void {
   const first = new Map<string, { owner: string; place: string }>();
   for (const subsystem of subsystems) {
     for (const f of exportedFunctions(subsystem)) {
@@ -66,10 +88,7 @@ export function checkExportsAreUnique(subsystems: readonly Subsystem[], report: 
 }
 
 /** An import needs its exporter's consent: where `allow` narrows a function, the importer is named. */
-export function checkImportsAreAllowed(
-  subsystems: readonly SubsystemPolicy[],
-  report: Report,
-): void {
+function checkImportsAreAllowed(subsystems: readonly SubsystemPolicy[], report: Report): void {
   const exports = new Map(
     subsystems.flatMap(({ name, exports: list }) => list.map((e) => [`${name}.${e.name}`, e])),
   );
@@ -88,7 +107,7 @@ export function checkImportsAreAllowed(
 }
 
 /** An `allow` that its caller never takes up is a right that nobody asked for. */
-export function checkAllowsAreUsed(
+function checkAllowsAreUsed(
   subsystems: readonly Subsystem[],
   resolved: readonly SubsystemPolicy[],
   report: Report,
@@ -99,7 +118,9 @@ export function checkAllowsAreUsed(
         const policy = resolved.find(({ name }) => name === caller.subsystem.ref?.name);
         if (policy === undefined) continue;
         const names = clause.functions.map(({ target }) => target.ref?.name);
-        const used = policy.imports.some((i) => i.from === subsystem.name && names.includes(i.function));
+        const used = policy.imports.some(
+          (i) => i.from === subsystem.name && names.includes(i.function),
+        );
         if (used) continue;
         report.warn(report.place(caller), `'${policy.name}' imports none of these`, {
           fix: `drop it here, or write 'imports ${subsystem.name} { ${names.join(', ')} }' in ${policy.file}`,
@@ -109,7 +130,7 @@ export function checkAllowsAreUsed(
   }
 }
 
-export function checkSecretsAreKept(subsystems: readonly SubsystemPolicy[], report: Report): void {
+function checkSecretsAreKept(subsystems: readonly SubsystemPolicy[], report: Report): void {
   for (const { secrets, shares } of subsystems) {
     for (const { symbol, place } of shares) {
       const secret = secrets.find((s) => s.symbol === symbol);
@@ -123,10 +144,7 @@ export function checkSecretsAreKept(subsystems: readonly SubsystemPolicy[], repo
 }
 
 /** A device register block has one owner; two drivers on one device are a race without a boundary. */
-export function checkDevicesHaveOneOwner(
-  subsystems: readonly SubsystemPolicy[],
-  report: Report,
-): void {
+function checkDevicesHaveOneOwner(subsystems: readonly SubsystemPolicy[], report: Report): void {
   const owners = new Map<string, { name: string; place: string }>();
   for (const { name, mmio } of subsystems) {
     for (const { device, place } of mmio) {
@@ -147,7 +165,12 @@ export function checkDevicesHaveOneOwner(
 export const edgesOf = (subsystems: readonly SubsystemPolicy[]): Edge[] =>
   subsystems
     .flatMap(({ name, imports }) =>
-      imports.map(({ from, function: f, place }) => ({ caller: name, callee: from, function: f, place })),
+      imports.map(({ from, function: f, place }) => ({
+        caller: name,
+        callee: from,
+        function: f,
+        place,
+      })),
     )
     .toSorted(
       (a, b) =>
@@ -157,7 +180,7 @@ export const edgesOf = (subsystems: readonly SubsystemPolicy[]): Edge[] =>
     );
 
 /** Checks an assertion; returns its text if it holds. */
-export function checkAssertion(
+function checkAssertion(
   assertion: Assertion,
   subsystems: readonly SubsystemPolicy[],
   edges: readonly Edge[],
@@ -178,9 +201,11 @@ function checkNoPath(assertion: NoPath, edges: readonly Edge[], report: Report):
     const names = exportedFunctions(to).map(({ name }) => name);
     if (!names.includes(member)) {
       const { text, fix } = suggestion(member, names);
-      report.error(report.place(assertion, 'member'), `'${to.name}' exports no '${member}'${text}`, {
-        ...(fix === undefined ? {} : { fix }),
-      });
+      report.error(
+        report.place(assertion, 'member'),
+        `'${to.name}' exports no '${member}'${text}`,
+        fix === undefined ? {} : { fix },
+      );
       return false;
     }
   }
@@ -275,10 +300,11 @@ function reachersOf(
   return target.secrets.some(({ symbol }) => symbol === member) ? [] : undefined;
 }
 
-export function checkCoreExists(subsystems: readonly Subsystem[], report: Report): void {
-  const [first] = subsystems;
-  if (first === undefined || subsystems.some(({ name }) => name === CORE)) return;
-  report.error(report.place(first, 'name'), `no subsystem is called '${CORE}'`, {
+function checkCoreExists(trees: readonly PolicyFile[], report: Report): void {
+  const [tree] = trees;
+  const names = trees.flatMap(({ subsystems }) => subsystems.map(({ name }) => name));
+  if (tree === undefined || names.includes(CORE)) return;
+  report.error(report.place(tree.subsystems[0] ?? tree), `no subsystem is called '${CORE}'`, {
     notes: ['the core owns traps, scheduling and address spaces; the kernel starts in it'],
     fix: `write a policy 'subsystem ${CORE} { ... }'`,
   });

@@ -17,7 +17,14 @@ import {
   type Scope,
 } from 'langium';
 import type { ExportedFunction, Subsystem } from './generated/ast.ts';
-import { isAllow, isAllowed, isExports, isImport, isImports, isSubsystem } from './generated/ast.ts';
+import {
+  isAllow,
+  isAllowed,
+  isExports,
+  isImport,
+  isImports,
+  isSubsystem,
+} from './generated/ast.ts';
 import { PolicyGeneratedModule, PolicyGeneratedSharedModule } from './generated/module.ts';
 import { lexerMessage, mismatchMessage, redundantMessage, unexpectedMessage } from './messages.ts';
 
@@ -35,7 +42,8 @@ class PolicyScopeProvider extends DefaultScopeProvider {
   override getScope(context: ReferenceInfo): Scope {
     const { container } = context;
     if (isImport(container) && isImports(container.$container)) {
-      const from = container.$container.from.ref;
+      // After a syntax error a tree may lack what the grammar requires.
+      const from = container.$container.from?.ref;
       return this.createScopeForNodes(from === undefined ? [] : exportedFunctions(from));
     }
     if (isAllowed(container) && isAllow(container.$container)) {
@@ -57,10 +65,13 @@ type Redundant = Parameters<LangiumParserErrorMessageProvider['buildNotAllInputP
 type NoViable = Parameters<LangiumParserErrorMessageProvider['buildNoViableAltMessage']>[0];
 type EarlyExit = Parameters<LangiumParserErrorMessageProvider['buildEarlyExitMessage']>[0];
 
+/** Langium ends its rule names in an invisible character. */
+const plainRule = (ruleName: string): string => ruleName.replaceAll('\u200B', '');
+
 class PolicyParserMessages extends LangiumParserErrorMessageProvider {
   override buildMismatchTokenMessage(options: Mismatch): string {
-    const { expected, actual, previous, ruleName } = options;
-    return mismatchMessage(expected.name, actual.image, previous.image, ruleName);
+    const { expected, actual, ruleName } = options;
+    return mismatchMessage(expected.name, actual.image, plainRule(ruleName));
   }
 
   override buildNotAllInputParsedMessage(options: Redundant): string {
@@ -68,18 +79,23 @@ class PolicyParserMessages extends LangiumParserErrorMessageProvider {
   }
 
   override buildNoViableAltMessage(options: NoViable): string {
-    const firsts = options.expectedPathsPerAlt.flatMap((paths) => paths.map((path) => path[0]?.name));
-    return unexpectedMessage(options.actual[0]?.image ?? '', firsts, options.ruleName);
+    const firsts = options.expectedPathsPerAlt.flatMap((paths) =>
+      paths.map((path) => path[0]?.name),
+    );
+    return unexpectedMessage(options.actual[0]?.image ?? '', firsts, plainRule(options.ruleName));
   }
 
   override buildEarlyExitMessage(options: EarlyExit): string {
     const firsts = options.expectedIterationPaths.map((path) => path[0]?.name);
-    return unexpectedMessage(options.actual[0]?.image ?? '', firsts, options.ruleName);
+    return unexpectedMessage(options.actual[0]?.image ?? '', firsts, plainRule(options.ruleName));
   }
 }
 
 export function createPolicyServices(): PolicyServices {
-  const shared = inject(createDefaultSharedCoreModule(EmptyFileSystem), PolicyGeneratedSharedModule);
+  const shared = inject(
+    createDefaultSharedCoreModule(EmptyFileSystem),
+    PolicyGeneratedSharedModule,
+  );
   const policy = inject(createDefaultCoreModule({ shared }), PolicyGeneratedModule, {
     parser: {
       LexerErrorMessageProvider: () => new PolicyLexerMessages(),
