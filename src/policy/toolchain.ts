@@ -34,11 +34,14 @@ const TARGET_FLAGS: Readonly<Record<ToolchainFlavour, readonly string[]>> = {
   gcc: ['-march=rv64imac_zicsr_zifencei'],
 };
 
-/** Instrumentation that a compiler driver turns on by itself and the kernel cannot carry. */
+/** LLVM joins small variables of a file into one; a shared or secret object must stay by itself. */
+const NO_MERGED_GLOBALS = ['-mllvm', '-enable-global-merge=0'];
+
+/** What a compiler does of its own accord and the kernel cannot use. */
 const EXTRA_FLAGS: Readonly<Record<ToolchainFlavour, readonly string[]>> = {
-  zig: ['-fno-sanitize=undefined', '-Wno-unused-command-line-argument'],
-  clang: ['-Wno-unused-command-line-argument'],
-  gcc: [],
+  zig: ['-fno-sanitize=undefined', '-Wno-unused-command-line-argument', ...NO_MERGED_GLOBALS],
+  clang: ['-Wno-unused-command-line-argument', ...NO_MERGED_GLOBALS],
+  gcc: ['-fno-section-anchors'],
 };
 
 /**
