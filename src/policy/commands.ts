@@ -4,12 +4,13 @@
  * Exit codes: 0 done, 1 mistakes in policies, sources or links, 2 wrong usage or no compiler.
  */
 import { readFileSync, statSync, writeFileSync } from 'node:fs';
-import { join, relative } from 'node:path';
+import { basename, dirname, relative } from 'node:path';
 import { InvalidArgumentError, type Command } from 'commander';
 import type { BuildProgress } from './build.ts';
 import type { CheckedPolicies } from './check.ts';
 import { formatDiagnostics, type Diagnostic, type SourceText } from './diagnostics.ts';
 import type { PolicyFile } from './model.ts';
+import { findPolicyFiles } from './sources.ts';
 
 const DEFAULT_SOURCES = 'src/subsystems';
 
@@ -40,7 +41,7 @@ export function registerPolicyCommands(program: Command): void {
       examples([
         ['cordon policy check', 'every policy of the kernel'],
         ['cordon policy check src/subsystems --json', 'the same for a program to read'],
-        ['cordon policy check a.policy b.policy', 'just these, which must be a complete set'],
+        ['cordon policy check src/subsystems/vfs/vfs.policy', 'these, among their neighbours'],
       ]),
     )
     .action(runCheck);
@@ -89,22 +90,33 @@ function parseFormat(text: string): Format {
   throw new InvalidArgumentError("It is 'svg' or 'dot'.");
 }
 
-/** Reads the named files, and all policies of the named folders. */
-async function readPolicies(paths: readonly string[]): Promise<PolicyFile[]> {
-  const { findPolicyFiles } = await import('./sources.ts');
-  const files = (paths.length > 0 ? paths : [DEFAULT_SOURCES]).flatMap((path) =>
-    statSync(path, { throwIfNoEntry: false })?.isDirectory() === true
-      ? findPolicyFiles('.', path.replace(/\/$/, ''))
-      : [path],
-  );
-  return files.map((file) => ({ file, text: readFileSync(file, 'utf8') }));
+/** A folder stands for all policies of its subfolders; a file for itself. */
+const expand = (path: string): string[] =>
+  statSync(path, { throwIfNoEntry: false })?.isDirectory() === true
+    ? findPolicyFiles('.', path.replace(/\/+$/, ''))
+    : [path];
+
+/**
+ * The named policies, and those of the folders next to theirs: a policy means something only among
+ * its neighbours. Diagnostics are about the named ones alone.
+ */
+function readPolicies(paths: readonly string[]): { files: PolicyFile[]; named: Set<string> } {
+  const named = (paths.length > 0 ? paths : [DEFAULT_SOURCES]).flatMap(expand);
+  const neighbours = named
+    .filter((file) => basename(file, '.policy') === basename(dirname(file)))
+    .flatMap((file) => expand(dirname(dirname(file))));
+  const all = [...new Set([...named, ...neighbours])];
+  return {
+    files: all.map((file) => ({ file, text: readFileSync(file, 'utf8') })),
+    named: new Set(named),
+  };
 }
 
 /** Reads and checks; null after a problem that has been printed. */
 async function check(paths: readonly string[]): Promise<CheckedPolicies | null> {
-  let files: PolicyFile[];
+  let read: ReturnType<typeof readPolicies>;
   try {
-    files = await readPolicies(paths);
+    read = readPolicies(paths);
   } catch (error) {
     const { code, path } = error as NodeJS.ErrnoException;
     if (path === undefined) throw error;
@@ -113,7 +125,10 @@ async function check(paths: readonly string[]): Promise<CheckedPolicies | null> 
     return null;
   }
   const { checkPolicies } = await import('./check.ts');
-  return checkPolicies(files);
+  const { policies, diagnostics } = await checkPolicies(read.files);
+  const about = diagnostics.filter(({ file }) => read.named.has(file));
+  // Mistakes of the neighbours alone still mean that nothing was resolved: show them.
+  return { policies, diagnostics: about.length > 0 ? about : diagnostics };
 }
 
 async function runCheck(paths: string[], options: { json?: true }): Promise<void> {
@@ -142,7 +157,11 @@ async function runCheck(paths: string[], options: { json?: true }): Promise<void
 
 const count = (n: number, what: string): string => `${n} ${what}${n === 1 ? '' : 's'}`;
 
-const plain = ({ rank: _, ...rest }: Diagnostic): Omit<Diagnostic, 'rank'> => rest;
+/** A diagnostic without what only its order needs. */
+const plain = (diagnostic: Diagnostic): Diagnostic => {
+  const { rank, ...rest } = diagnostic;
+  return rank === undefined ? diagnostic : rest;
+};
 
 interface BuildFlags {
   readonly out: string;
@@ -223,7 +242,7 @@ async function runGraph(paths: string[], flags: GraphFlags): Promise<void> {
         : renderSvg(checked.policies);
   if (flags.out === undefined) process.stdout.write(text);
   else {
-    writeFileSync(join(flags.out), text);
+    writeFileSync(flags.out, text);
     err(`wrote ${flags.out}`);
   }
 }

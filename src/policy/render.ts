@@ -85,6 +85,8 @@ interface Box extends Point {
 const LINE_HEIGHT = 15;
 const CHAR_WIDTH = 6.7;
 const MARGIN = 24;
+/** Beside the outermost boxes, for arrows that bend outwards and their labels. */
+const LABEL_ROOM = 90;
 /** More function names than this on one arrow are counted; the full list is its tooltip. */
 const MAX_LABELS = 5;
 
@@ -96,13 +98,16 @@ export function renderSvg(policies: Policies): string {
   const links = linksOf(policies);
   const arrows = links.map((link) => renderLink(link, links, boxes));
   const all = [...boxes.values()];
-  const right = Math.max(...all.map((b) => b.x + b.width / 2)) + MARGIN;
-  const bottom = Math.max(...all.map((b) => b.y + b.height / 2)) + MARGIN;
+  const left = Math.min(...all.map((b) => b.x - b.width / 2)) - LABEL_ROOM;
+  const width = Math.max(...all.map((b) => b.x + b.width / 2)) + LABEL_ROOM - left;
+  const top = Math.min(...all.map((b) => b.y - b.height / 2)) - MARGIN;
+  const height = Math.max(...all.map((b) => b.y + b.height / 2)) + MARGIN - top;
+  const viewBox = [left, top, width, height].map(round).join(' ');
   return [
-    `<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 ${round(right)} ${round(bottom)}" width="${round(right)}" height="${round(bottom)}" font-family="sans-serif" font-size="12">`,
+    `<svg xmlns="http://www.w3.org/2000/svg" viewBox="${viewBox}" width="${round(width)}" height="${round(height)}" font-family="sans-serif" font-size="12">`,
     '<title>Subsystems, gates and shares</title>',
     '<defs><marker id="arrow" viewBox="0 0 8 8" refX="7" refY="4" markerWidth="8" markerHeight="8" orient="auto"><path d="M0 0L8 4L0 8z" fill="#345"/></marker></defs>',
-    '<rect width="100%" height="100%" fill="#fff"/>',
+    `<rect x="${round(left)}" y="${round(top)}" width="100%" height="100%" fill="#fff"/>`,
     ...arrows.map(({ path }) => path),
     ...all.map(renderBox),
     ...arrows.map(({ label }) => label),
@@ -124,7 +129,7 @@ function placeBoxes(subsystems: readonly SubsystemPolicy[]): Map<string, Box> {
   const widest = Math.max(...sized.map(({ width }) => width));
   const radiusX = Math.max(260, (around.length * (widest + 40)) / (2 * Math.PI) + 120);
   const radiusY = Math.max(210, radiusX * 0.7);
-  const centre = { x: radiusX + widest / 2 + MARGIN, y: radiusY + 50 + MARGIN };
+  const centre = { x: 0, y: 0 };
   const boxes = new Map<string, Box>();
   for (const box of sized) {
     const index = around.indexOf(box);

@@ -1,5 +1,3 @@
-import { readFileSync } from 'node:fs';
-import { join } from 'node:path';
 import { describe, expect, it } from 'vitest';
 import { readElf, type ElfFile } from '../../src/machine/elf.ts';
 import { parseAddress } from '../../src/policy/contexts.ts';
@@ -287,6 +285,7 @@ describe.skipIf(TOOLCHAIN === null).each(LLDS)('against $name', (lld) => {
         symbols,
       );
       expectSame(linked, sections, theirs);
+      expect(sections.length).toBeGreaterThan(0);
     }
   });
 
@@ -301,17 +300,5 @@ describe.skipIf(TOOLCHAIN === null).each(LLDS)('against $name', (lld) => {
       sectionsOf(linked),
       linkWithLld(lld, objects, sectionsOf(linked), new Map()),
     );
-  });
-});
-
-describe('fixtures', () => {
-  it('are those of the documentation', () => {
-    const root = join(import.meta.dirname, '../..');
-    const page = readFileSync(join(root, 'docs/policy.md'), 'utf8');
-    const policy = readFileSync(
-      join(root, 'test/policy/fixtures/kernel/keyring/keyring.policy'),
-      'utf8',
-    );
-    expect(page).toContain(policy);
   });
 });
