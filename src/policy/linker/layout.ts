@@ -85,9 +85,12 @@ class Builder {
   readonly segments: Segment[] = [];
   readonly addressOf = new Map<InputSection, number>();
   readonly got = new Map<string, number>();
+  /** A domain owns the rest of its last page; an ordinary loader wants segments as long as they are. */
+  readonly #fillsPages: boolean;
 
-  constructor(start: number) {
+  constructor(start: number, fillsPages: boolean) {
     this.cursor = start;
+    this.#fillsPages = fillsPages;
   }
 
   /** A section of inputs at the cursor; nothing if there are no inputs. */
@@ -134,7 +137,8 @@ class Builder {
     start: number,
     sections: readonly OutputSection[],
   ): Segment | undefined {
-    this.cursor = alignUp(this.cursor, PAGE_BYTES);
+    const end = this.cursor;
+    this.cursor = alignUp(end, PAGE_BYTES);
     if (this.cursor === start) return undefined;
     const inFile = sections.filter(({ isInFile }) => isInFile);
     const last = inFile.at(-1);
@@ -142,7 +146,7 @@ class Builder {
       name,
       flags,
       address: start,
-      memBytes: this.cursor - start,
+      memBytes: (this.#fillsPages ? this.cursor : end) - start,
       fileBytes: last === undefined ? 0 : last.address + last.sizeBytes - start,
       sections,
     };
@@ -179,7 +183,7 @@ const gotCount = (resolution: Resolution, namespace: string): number =>
 /** The layout of an image that is cut into subsystems. */
 export function layOutSeparated(subsystems: readonly SubsystemNeeds[], options: Options): Layout {
   const { resolution, first } = options;
-  const builder = new Builder(options.start);
+  const builder = new Builder(options.start, true);
   const shared = new Set(resolution.shares.map(({ input }) => input));
   let gates: Layout['gates'] = null;
   const layouts = subsystems.map((needs): SubsystemLayout => {
@@ -344,7 +348,7 @@ export function layOutWhole(
   stacks: { readonly stackBytes: number; readonly stackCount: number },
   options: Options,
 ): Layout {
-  const b = new Builder(options.start);
+  const b = new Builder(options.start, false);
   const none: ReadonlySet<InputSection> = new Set();
   const ranges: Partial<Record<RangeName, { start: number; end: number }>> = {};
   const segments: { -readonly [K in keyof SubsystemLayout['segments']]: Segment } = {};

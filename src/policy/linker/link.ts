@@ -194,6 +194,7 @@ function linkWhole(input: WholeInput): Linked {
       objects,
       library: readAll(input.library, refusals),
       libraryOwner: input.name,
+      root: ENTRY,
     },
     refusals,
   );

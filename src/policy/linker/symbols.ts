@@ -43,6 +43,8 @@ export interface NamespaceInput {
   readonly library: readonly ElfFile[];
   /** Owner of the library objects that are pulled in. */
   readonly libraryOwner: string;
+  /** Needed though nothing refers to it. */
+  readonly root?: string;
 }
 
 export function buildNamespace(input: NamespaceInput, refusals: Refusals): Namespace {
@@ -53,7 +55,7 @@ export function buildNamespace(input: NamespaceInput, refusals: Refusals): Names
     for (const symbol of object.elf.symbols) define(definitions, object, symbol, refusals);
   };
   for (const { owner, elf } of input.objects) add(inputObject(elf, owner, false, refusals));
-  for (const elf of libraryMembers(objects, definitions, input.library)) {
+  for (const elf of libraryMembers(objects, definitions, input.library, input.root)) {
     add(inputObject(elf, input.libraryOwner, true, refusals));
   }
   return { name: input.name, objects, definitions };
@@ -64,6 +66,7 @@ function libraryMembers(
   objects: readonly InputObject[],
   definitions: ReadonlyMap<string, Definition>,
   library: readonly ElfFile[],
+  root: string | undefined,
 ): ElfFile[] {
   const memberOf = new Map<string, ElfFile>();
   for (const elf of library) {
@@ -73,13 +76,16 @@ function libraryMembers(
   }
   const chosen = new Set<ElfFile>();
   const pending = objects.map(({ elf }) => elf);
+  const need = (name: string): void => {
+    const member = definitions.has(name) ? undefined : memberOf.get(name);
+    if (member === undefined || chosen.has(member)) return;
+    chosen.add(member);
+    pending.push(member);
+  };
+  if (root !== undefined) need(root);
   for (const elf of pending) {
     for (const symbol of elf.symbols) {
-      if (symbol.section !== SHN_UNDEF || symbol.binding === STB_WEAK) continue;
-      const member = definitions.has(symbol.name) ? undefined : memberOf.get(symbol.name);
-      if (member === undefined || chosen.has(member)) continue;
-      chosen.add(member);
-      pending.push(member);
+      if (symbol.section === SHN_UNDEF && symbol.binding !== STB_WEAK) need(symbol.name);
     }
   }
   return [...chosen].toSorted((a, b) => compareText(a.file, b.file));

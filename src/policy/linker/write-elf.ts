@@ -85,11 +85,14 @@ export function writeElf(image: ElfImage): Uint8Array {
 
   let end = EHDR_BYTES + image.segments.length * PHDR_BYTES;
   for (const segment of image.segments) {
-    const offset = alignUp(end, PAGE_BYTES);
-    segmentOffsets.push(offset);
     const bytes = segmentBytes(segment, image.contents);
-    chunks.push({ offset, bytes });
-    if (bytes.length > 0) end = offset + bytes.length;
+    // A segment without bytes is nowhere in the file; any page-aligned offset would do.
+    const offset = bytes.length === 0 ? 0 : alignUp(end, PAGE_BYTES);
+    segmentOffsets.push(offset);
+    if (bytes.length > 0) {
+      chunks.push({ offset, bytes });
+      end = offset + bytes.length;
+    }
     for (const section of segment.sections) {
       indexOf.set(section, headers.length + 1);
       headers.push(loadedHeader(section, offset + section.address - segment.address));
