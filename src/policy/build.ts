@@ -5,7 +5,7 @@
  * When nothing changed, nothing is done: the state of the last build lies next to its output.
  */
 import { mkdirSync, readdirSync, readFileSync, statSync, writeFileSync } from 'node:fs';
-import { dirname, join } from 'node:path';
+import { dirname, join, resolve } from 'node:path';
 import { emitHeader } from '../nested-kernel/abi.ts';
 import { checkPolicies } from './check.ts';
 import { compileAll, type CompiledObject, type CompileJob } from './compile.ts';
@@ -96,11 +96,11 @@ interface Context {
 }
 
 function context(options: BuildOptions, sourceDir: string): Context {
-  const root = options.root ?? process.cwd();
+  const root = resolve(options.root ?? '.');
   return {
     root,
     sourceDir: options.sourceDir ?? sourceDir,
-    outDir: join(root, options.outDir ?? 'build'),
+    outDir: resolve(root, options.outDir ?? 'build'),
     toolchain: options.toolchain ?? findToolchain(),
     onProgress: options.onProgress ?? (() => undefined),
   };

@@ -7,10 +7,9 @@ import type { DeviceMap } from './linker/link.ts';
 const VIRTIO_COUNT = 8;
 
 export const DEVICES: DeviceMap = {
-  test: { base: 0x10_0000, sizeBytes: 0x1000 },
-  rtc: { base: 0x10_1000, sizeBytes: 0x1000 },
-  clint: { base: 0x200_0000, sizeBytes: 0x1_0000 },
-  plic: { base: 0xc00_0000, sizeBytes: 0x60_0000 },
+  finisher: { base: 0x10_0000, sizeBytes: 0x1000 },
+  aclint0: { base: 0x200_0000, sizeBytes: 0x1_0000 },
+  plic0: { base: 0xc00_0000, sizeBytes: 0x60_0000 },
   uart0: { base: 0x1000_0000, sizeBytes: 0x1000 },
   ...Object.fromEntries(
     Array.from({ length: VIRTIO_COUNT }, (_, i) => [

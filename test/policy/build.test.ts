@@ -208,6 +208,15 @@ function readCpio(bytes: Buffer): Record<string, { mode: number; text: string }>
   }
 }
 
+describe('the page on policies', () => {
+  it('shows a policy that builds', () => {
+    const page = readFileSync(join(import.meta.dirname, '../../docs/policy.md'), 'utf8');
+    expect(page).toContain(
+      readFileSync(join(root, 'src/subsystems/keyring/keyring.policy'), 'utf8'),
+    );
+  });
+});
+
 describe('the toolchain', () => {
   it('is what CORDON_CC names, or a sentence says that it is none', () => {
     expect(() => findToolchain({ PATH: '', CORDON_CC: '/nowhere/cc' })).toThrow(NoToolchainError);
