@@ -29,6 +29,8 @@ static void start_other_harts(u64 boot_hart) {
 static void start_subsystems(long unused) {
   (void)unused;
   domains_init();
+  plic_start_threads(); /* before the disk is used: it answers by interrupt */
+  domains_start_watch();
   boot_line("core: subsystems started");
   vfs_populate();
   long disk = vfs_mount_disk();
@@ -37,8 +39,6 @@ static void start_subsystems(long unused) {
   } else if (disk != -ENODEV) {
     log_line("core: disk not mounted: error %ld", -disk);
   }
-  plic_start_threads();
-  domains_start_watch();
   long files = initrd_unpack();
   if (files < 0) log_line("core: initrd is damaged: error %ld", -files);
   if (files > 0) boot_line("core: %ld files from initrd", files);
