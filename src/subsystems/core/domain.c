@@ -7,8 +7,8 @@
 #include "fs.h"
 #include "keyring.h"
 #include "pipe.h"
+#include "process.h"
 #include "ramfs.h"
-#include "thread.h"
 #include "tty.h"
 #include "vfs.h"
 
@@ -63,6 +63,7 @@ static void rebuild(u64 id) {
       break;
     case DOMAIN_VFS:
       vfs_mount_disk();
+      files_new_epoch();
       break;
   }
 }

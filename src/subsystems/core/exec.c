@@ -216,7 +216,7 @@ long process_exec(const char *path, const struct exec_strings *strings) {
   }
   vfs_close(file);
   if (status < 0) return status;
-  mmu_fence_text();
+  space_fence_text(&fresh->space, image.header.entry);
   set_name(process, path);
   files_close_on_exec(process);
   commit(fresh, image.header.entry, stack_pointer);

@@ -85,6 +85,7 @@ static void cpu_property(const struct property *property) {
   if (id >= MACHINE_HARTS) return;
   machine.harts |= 1UL << id;
   machine.hart_count++;
+  if (id >= machine.idle_threads) machine.idle_threads = (u32)id + 1;
 }
 
 /* `path[0]` is the root, whose name is empty; `path[depth]` has the property. */

@@ -23,19 +23,38 @@
 
 /* --- Descriptors --- */
 
+/* Grows with each restart of vfs. Written by the watch thread. */
+static volatile u64 files_epoch;
+
+void files_new_epoch(void) {
+  files_epoch++;
+}
+
+/* After a restart of vfs: the console is opened again; other descriptors stay, and are stale. */
+static void reopen_console(struct process *process) {
+  process->files_epoch = files_epoch;
+  for (u32 i = 0; i < MAX_FILES; i++) {
+    struct file_slot *slot = &process->files[i];
+    if (!slot->is_console || slot->handle < 0) continue;
+    long handle = vfs_open("/", "/dev/console", O_RDWR, 0);
+    if (handle >= 0) slot->handle = handle;
+  }
+}
+
 static long handle_of(u64 descriptor) {
+  if (current_process()->files_epoch != files_epoch) reopen_console(current_process());
   if (descriptor >= MAX_FILES) return -EBADF;
   long handle = current_process()->files[descriptor].handle;
   return handle < 0 ? -EBADF : handle;
 }
 
 /* The lowest free descriptor from `from` on gets the handle; on failure the handle is closed. */
-static long install(long handle, u64 from, bool close_on_exec) {
+static long install(long handle, u64 from, bool close_on_exec, bool is_console) {
   if (handle < 0) return handle;
   for (u64 i = from; i < MAX_FILES; i++) {
     struct file_slot *slot = &current_process()->files[i];
     if (slot->handle >= 0) continue;
-    *slot = (struct file_slot){handle, close_on_exec};
+    *slot = (struct file_slot){handle, close_on_exec, is_console};
     return (long)i;
   }
   vfs_close(handle);
@@ -61,15 +80,19 @@ long files_copy(struct process *from, struct process *to) {
   for (u32 i = 0; i < MAX_FILES; i++) {
     if (from->files[i].handle < 0) continue;
     long copy = vfs_dup(from->files[i].handle);
-    if (copy >= 0) to->files[i] = (struct file_slot){copy, from->files[i].close_on_exec};
+    if (copy < 0) continue;
+    to->files[i] = from->files[i];
+    to->files[i].handle = copy;
   }
+  to->files_epoch = from->files_epoch;
   return 0;
 }
 
 long files_open_console(struct process *process) {
   long handle = vfs_open("/", "/dev/console", O_RDWR, 0);
   if (handle < 0) return handle;
-  for (u32 i = 0; i < 3; i++) process->files[i] = (struct file_slot){i == 0 ? handle : vfs_dup(handle), false};
+  process->files_epoch = files_epoch;
+  for (u32 i = 0; i < 3; i++) process->files[i] = (struct file_slot){i == 0 ? handle : vfs_dup(handle), false, true};
   return 0;
 }
 
@@ -82,7 +105,8 @@ long sys_close(const u64 *a) {
 
 long sys_dup(const u64 *a) {
   long handle = handle_of(a[0]);
-  return handle < 0 ? handle : install(vfs_dup(handle), 0, false);
+  if (handle < 0) return handle;
+  return install(vfs_dup(handle), 0, false, current_process()->files[a[0]].is_console);
 }
 
 long sys_dup3(const u64 *a) {
@@ -93,7 +117,7 @@ long sys_dup3(const u64 *a) {
   long copy = vfs_dup(handle);
   if (copy < 0) return copy;
   close_slot(slot);
-  *slot = (struct file_slot){copy, (a[2] & O_CLOEXEC) != 0};
+  *slot = (struct file_slot){copy, (a[2] & O_CLOEXEC) != 0, current_process()->files[a[0]].is_console};
   return (long)a[1];
 }
 
@@ -104,7 +128,8 @@ long sys_fcntl(const u64 *a) {
   switch (a[1]) {
     case F_DUPFD:
     case F_DUPFD_CLOEXEC:
-      return a[2] < MAX_FILES ? install(vfs_dup(handle), a[2], a[1] == F_DUPFD_CLOEXEC) : -EINVAL;
+      if (a[2] >= MAX_FILES) return -EINVAL;
+      return install(vfs_dup(handle), a[2], a[1] == F_DUPFD_CLOEXEC, slot->is_console);
     case F_GETFD:
       return slot->close_on_exec ? FD_CLOEXEC : 0;
     case F_SETFD:
@@ -140,7 +165,7 @@ long sys_openat(const u64 *a) {
   struct named named;
   long status = read_path(&named, a[0], a[1]);
   if (status < 0) return status;
-  return install(vfs_open(named.cwd, named.path, (long)a[2], (long)a[3]), 0, (a[2] & O_CLOEXEC) != 0);
+  return install(vfs_open(named.cwd, named.path, (long)a[2], (long)a[3]), 0, (a[2] & O_CLOEXEC) != 0, false);
 }
 
 long sys_newfstatat(const u64 *a) {
@@ -339,12 +364,12 @@ long sys_pipe2(const u64 *a) {
   long status = vfs_pipe(handles, (long)(a[1] & O_NONBLOCK));
   if (status < 0) return status;
   bool close_on_exec = (a[1] & O_CLOEXEC) != 0;
-  long read_end = install(handles[0], 0, close_on_exec);
+  long read_end = install(handles[0], 0, close_on_exec, false);
   if (read_end < 0) {
     vfs_close(handles[1]);
     return read_end;
   }
-  long write_end = install(handles[1], 0, close_on_exec);
+  long write_end = install(handles[1], 0, close_on_exec, false);
   if (write_end < 0) {
     close_slot(&current_process()->files[read_end]);
     return write_end;

@@ -17,6 +17,10 @@
 #define SSTATUS_SPIE (1UL << 5)
 #define SSTATUS_SPP (1UL << 8)
 
+/* State of the floating-point and vector units: off, since nothing saves their registers. */
+#define SSTATUS_FS (3UL << 13)
+#define SSTATUS_VS (3UL << 9)
+
 #define SIP_SSIP (1UL << 1)
 #define SIE_SSIE (1UL << 1)
 #define SIE_STIE (1UL << 5)
@@ -89,6 +93,7 @@ struct machine {
   u32 memory_count;
   u64 harts; /* bitmap of hart ids */
   u32 hart_count;
+  u32 idle_threads; /* highest hart id + 1: the threads below are the harts' idle threads */
   u64 boot_hart;
   u64 timebase; /* ticks of `time` per second */
   struct range device_tree; /* physical */

@@ -4,15 +4,13 @@
 
 extern char _start[];
 
-static volatile u32 harts_online;
-
 /* What each hart does for itself. */
 static void start_this_hart(u64 hart) {
   sched_init_hart(hart);
+  csr_clear(sstatus, SSTATUS_FS | SSTATUS_VS);
   csr_write(scounteren, 7); /* user programs may read cycle, time and instret */
   timer_next_tick();
   csr_write(sie, SIE_SSIE | SIE_STIE | SIE_SEIE);
-  __atomic_fetch_add(&harts_online, 1, __ATOMIC_SEQ_CST);
 }
 
 static void start_other_harts(u64 boot_hart) {
@@ -22,7 +20,14 @@ static void start_other_harts(u64 boot_hart) {
     if (status == 0) continue;
     log_line("core: hart %lu did not start: %ld", hart, status);
     machine.harts &= ~(1UL << hart);
+    machine.hart_count--;
   }
+}
+
+static u64 memory_bytes(void) {
+  u64 bytes = 0;
+  for (u32 i = 0; i < machine.memory_count; i++) bytes += machine.memory[i].end - machine.memory[i].start;
+  return bytes;
 }
 
 /* The rest of boot needs threads: subsystems may sleep. */
@@ -42,7 +47,7 @@ static void start_subsystems(long unused) {
   long files = initrd_unpack();
   if (files < 0) log_line("core: initrd is damaged: error %ld", -files);
   if (files > 0) boot_line("core: %ld files from initrd", files);
-  boot_line("cordon kernel: %u harts, %lu MiB", harts_online, frames_total() >> 8);
+  boot_line("cordon kernel: %u harts, %lu MiB", machine.hart_count, memory_bytes() >> 20);
 
   static char path[PATH_LIMIT];
   if (!bootarg("init", path, sizeof path)) strcopy(path, "/init", sizeof path);

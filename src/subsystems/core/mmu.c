@@ -191,20 +191,27 @@ static u64 permitted(u64 pte, u64 perm) {
   return perm;
 }
 
-void space_protect(struct space *space, u64 address, u64 pages, u64 perm) {
+long space_protect(struct space *space, u64 address, u64 pages, u64 perm) {
   u64 end = address + pages * PAGE_BYTES;
   for (u64 at = next_mapped(space, address, end); at < end; at = next_mapped(space, at + PAGE_BYTES, end)) {
     u64 *entry = find(space, at);
     u64 flags = permitted(*entry, perm);
     u64 changed = (*entry & ~(PTE_PERM | PTE_COW)) | flags;
     if (changed == *entry) continue;
-    if (separated) monitor_call(CORDON_PROTECT, space->monitor_id, at, 1, flags & PTE_PERM);
+    if (separated) {
+      long status = monitor_call(CORDON_PROTECT, space->monitor_id, at, 1, flags & PTE_PERM);
+      if (status < 0) return status;
+    }
     *entry = changed;
   }
   if (!separated) fence(space, address, pages);
+  return 0;
 }
 
-/* Takes the right to write from a run of writable pages with equal permissions, for copy-on-write. */
+/*
+ * Takes the right to write from a run of writable pages with equal permissions, for copy-on-write: one
+ * call of the monitor for the whole run. -> pages
+ */
 static u64 protect_run(struct space *space, u64 start) {
   u64 perm = *find(space, start) & PTE_PERM;
   u64 at = start;
@@ -213,15 +220,16 @@ static u64 protect_run(struct space *space, u64 start) {
     if (entry == 0 || *entry == 0 || (*entry & PTE_PERM) != perm) break;
     *entry = (*entry & ~PTE_W) | PTE_COW;
   }
-  if (separated) {
-    monitor_call(CORDON_PROTECT, space->monitor_id, start, (at - start) / PAGE_BYTES, perm & ~PTE_W);
+  u64 pages = (at - start) / PAGE_BYTES;
+  if (separated && monitor_call(CORDON_PROTECT, space->monitor_id, start, pages, perm & ~PTE_W) < 0) {
+    panic("the monitor would not take a right to write");
   }
-  return at;
+  return pages;
 }
 
 long space_copy(struct space *from, struct space *to) {
   for (u64 at = next_mapped(from, 0, USER_TOP); at < USER_TOP; at = next_mapped(from, at, USER_TOP)) {
-    at = (*find(from, at) & PTE_W) != 0 ? protect_run(from, at) : at + PAGE_BYTES;
+    at += PAGE_BYTES * ((*find(from, at) & PTE_W) != 0 ? protect_run(from, at) : 1);
   }
   if (!separated) fence(from, 0, USER_TOP / PAGE_BYTES);
 
@@ -237,11 +245,12 @@ long space_copy(struct space *from, struct space *to) {
   return 0;
 }
 
-void mmu_fence_text(void) {
+void space_fence_text(const struct space *space, u64 address) {
   asm volatile("fence.i" ::: "memory");
-  if (separated) {
-    monitor_call(CORDON_FENCE_I, 0, 0, 0, 0);
-  } else {
+  if (!separated) {
     sbi_remote_fence_i(machine.harts);
+    return;
   }
+  u64 pte = space_get(space, address);
+  if (pte != 0) monitor_call(CORDON_FENCE_I, pte_frame(pte), 0, 0, 0);
 }

@@ -45,11 +45,11 @@ u64 space_get(const struct space *space, u64 address);
 long space_map(struct space *space, u64 address, u64 frame, u64 flags);
 /* Removes what is mapped in the range; returns when no hart can use it any more. */
 void space_unmap(struct space *space, u64 address, u64 pages);
-/* Sets permissions of what is mapped in the range. Shared frames stay copy-on-write. */
-void space_protect(struct space *space, u64 address, u64 pages, u64 perm);
+/* Sets permissions of what is mapped in the range. Shared frames stay copy-on-write. The monitor may refuse. */
+long space_protect(struct space *space, u64 address, u64 pages, u64 perm);
 /* Maps every page of `from` in the empty `to`; writable ones become copy-on-write in both. */
 long space_copy(struct space *from, struct space *to);
-/* Text was written: every hart's next fetch sees it. */
-void mmu_fence_text(void);
+/* The page's text was written: every hart's next fetch sees it. */
+void space_fence_text(const struct space *space, u64 address);
 
 #endif

@@ -36,6 +36,7 @@ struct memory {
 struct file_slot {
   long handle; /* of vfs; negative: slot is free */
   bool close_on_exec;
+  bool is_console; /* inherited from pid 1: opened again if vfs restarts */
 };
 
 enum process_state { PROCESS_UNUSED, PROCESS_ALIVE, PROCESS_ZOMBIE };
@@ -52,6 +53,7 @@ struct process {
   /* Own thread only. */
   struct memory *memory;
   struct file_slot files[MAX_FILES];
+  u64 files_epoch; /* of vfs, when the handles were good */
   char cwd[PATH_LIMIT];
   char name[PROCESS_NAME_BYTES];
   u64 ignored_signals;  /* bit n: signal n */
@@ -109,6 +111,8 @@ long user_read_string(char *to, u64 from, size_t to_bytes);
 long memory_write(struct memory *memory, u64 to, const void *from, size_t bytes);
 
 /* --- files.c --- */
+/* vfs restarted: every handle is stale. */
+void files_new_epoch(void);
 void files_close_all(struct process *process);
 void files_close_on_exec(struct process *process);
 long files_copy(struct process *from, struct process *to);

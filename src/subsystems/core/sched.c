@@ -130,7 +130,7 @@ struct thread *thread_create(void) {
   if (bounce == 0) return 0;
   struct thread *created = 0;
   spin_lock(&scheduler.lock);
-  for (u32 i = machine.hart_count; i < MAX_THREADS; i++) {
+  for (u32 i = machine.idle_threads; i < MAX_THREADS; i++) {
     if (threads[i].state != THREAD_UNUSED) continue;
     created = &threads[i];
     /* Nobody wakes or schedules a sleeper without a channel. */

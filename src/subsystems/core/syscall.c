@@ -131,7 +131,7 @@ static long sys_munmap(const u64 *a) {
 
 static long sys_mprotect(const u64 *a) {
   long status = memory_protect(current_process()->memory, a[0], a[1], perm_of(a[2]));
-  if (status == 0 && (a[2] & 4) != 0) mmu_fence_text();
+  if (status == 0 && (a[2] & 4) != 0) space_fence_text(&current_process()->memory->space, a[0]);
   return status;
 }
 

@@ -92,8 +92,7 @@ static long break_sharing(struct space *space, u64 page, u64 pte) {
   u64 frame = pte_frame(pte);
   u64 perm = (pte & PTE_PERM) | PTE_W;
   if (frame_refs(frame) == 1) {
-    space_protect(space, page, 1, perm);
-    return 0;
+    return space_protect(space, page, 1, perm);
   }
   u64 copy = frame_alloc();
   if (copy == 0) return -ENOMEM;
@@ -196,8 +195,7 @@ long memory_protect(struct memory *memory, u64 start, u64 bytes, u64 perm) {
   long status = carve(memory, start, end);
   if (status == 0) status = memory_add(memory, start, end, perm);
   if (status < 0) return status;
-  space_protect(&memory->space, start, bytes / PAGE_BYTES, perm);
-  return 0;
+  return space_protect(&memory->space, start, bytes / PAGE_BYTES, perm);
 }
 
 /* --- User memory --- */
