@@ -76,7 +76,7 @@ void files_close_on_exec(struct process *process) {
   }
 }
 
-long files_copy(struct process *from, struct process *to) {
+void files_copy(struct process *from, struct process *to) {
   for (u32 i = 0; i < MAX_FILES; i++) {
     if (from->files[i].handle < 0) continue;
     long copy = vfs_dup(from->files[i].handle);
@@ -85,7 +85,6 @@ long files_copy(struct process *from, struct process *to) {
     to->files[i].handle = copy;
   }
   to->files_epoch = from->files_epoch;
-  return 0;
 }
 
 long files_open_console(struct process *process) {

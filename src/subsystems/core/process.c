@@ -123,9 +123,9 @@ long process_fork(void) {
   long status = space_create(&child->memory->space);
   if (status == 0) {
     status = memory_copy(parent->memory, child->memory);
-    if (status == 0) status = files_copy(parent, child);
     if (status < 0) space_destroy(&child->memory->space);
   }
+  if (status == 0) files_copy(parent, child);
   if (status < 0) {
     thread_discard(thread);
     release(child);

@@ -17,7 +17,6 @@
 #define SIGKILL 9
 #define SIGSEGV 11
 #define SIGPIPE 13
-#define SIGTERM 15
 
 /* A range of user pages that may be touched; pages come at the first touch. */
 struct region {
@@ -115,7 +114,7 @@ long memory_write(struct memory *memory, u64 to, const void *from, size_t bytes)
 void files_new_epoch(void);
 void files_close_all(struct process *process);
 void files_close_on_exec(struct process *process);
-long files_copy(struct process *from, struct process *to);
+void files_copy(struct process *from, struct process *to);
 long files_open_console(struct process *process);
 
 /* --- syscall.c --- */

@@ -61,6 +61,10 @@ static struct thread *dequeue(const struct hart *hart) {
   return 0;
 }
 
+static u64 *canary_of(u64 id) {
+  return (u64 *)thread_stacks[id];
+}
+
 /* --- Switching. Caller holds scheduler.lock and nothing else. --- */
 
 /* Frees the slot of a thread that will never run again. */
@@ -80,6 +84,7 @@ static void finish_switch(void) {
 static void switch_to(struct thread *next) {
   struct thread *thread = current();
   struct hart *hart = this_hart();
+  if (*canary_of(thread_id(thread)) != STACK_CANARY) panic("thread %lu overflowed its stack", thread_id(thread));
   scheduler.switches++;
   next->state = THREAD_RUNNING;
   next->hart = hart;
@@ -144,6 +149,7 @@ struct thread *thread_create(void) {
   }
   u64 id = thread_id(created);
   created->stack_top = (u64)thread_stacks[id + 1];
+  *canary_of(id) = STACK_CANARY;
   created->affinity = ~0UL;
   created->bounce = direct(bounce);
   created->context.ra = (u64)thread_entry;
@@ -282,6 +288,7 @@ void sched_init_hart(u64 id) {
   hart->id = id;
   hart->running = thread;
   thread->stack_top = (u64)thread_stacks[id + 1];
+  *canary_of(id) = STACK_CANARY;
   thread->affinity = 1UL << id;
   thread->hart = hart;
   thread->state = THREAD_RUNNING;

@@ -5,6 +5,8 @@
 #include "kernel.h"
 
 #define THREAD_STACK_BYTES 16384UL
+/* In the last word of each stack; gone if the stack was too small. */
+#define STACK_CANARY 0x6b63617473646e65UL
 
 enum thread_state { THREAD_UNUSED, THREAD_READY, THREAD_RUNNING, THREAD_SLEEPING, THREAD_DEAD };
 

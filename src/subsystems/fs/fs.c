@@ -85,6 +85,7 @@ static long read_bytes(struct inode *inode, u64 offset, void *buffer, size_t byt
 
 /* Writes the inode back too. */
 static long write_bytes(u32 number, struct inode *inode, u64 offset, const void *buffer, size_t bytes) {
+  if (offset == OFFSET_END) offset = inode->size;
   if (offset > FILE_BYTES_MAX || bytes > FILE_BYTES_MAX - offset) return -EFBIG;
   const u8 *from = buffer;
   size_t done = 0;
@@ -403,6 +404,17 @@ long fs_drop(long node) {
   if (status < 0 || held[node] == 0) return leave(status);
   held[node]--;
   return leave(inode.links == 0 ? free_if_unused((u32)node, &inode) : 0);
+}
+
+long fs_drop_all(void) {
+  struct inode inode;
+  mutex_lock(&lock);
+  for (u32 number = ROOT_INODE; number < INODES; number++) {
+    if (held[number] == 0) continue;
+    held[number] = 0;
+    if (mounted && inode_read(number, &inode) == 0 && inode.links == 0) free_if_unused(number, &inode);
+  }
+  return leave(0);
 }
 
 long fs_sync(void) {

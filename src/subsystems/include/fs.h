@@ -27,6 +27,8 @@ long fs_list(long directory, u64 position, struct dir_entry *out);
 /* A held node outlives its last name until it is dropped. */
 long fs_hold(long node);
 long fs_drop(long node);
+/* vfs lost its memory: nobody holds anything any more. */
+long fs_drop_all(void);
 long fs_sync(void);
 
 #endif

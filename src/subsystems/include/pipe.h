@@ -15,5 +15,7 @@ long pipe_read(long pipe, void *buffer, size_t bytes, long nowait);
 /* -EPIPE if nobody can read it. */
 long pipe_write(long pipe, const void *buffer, size_t bytes, long nowait);
 long pipe_close(long pipe, long end);
+/* vfs lost its memory: every pipe goes. */
+long pipe_drop_all(void);
 
 #endif

@@ -25,6 +25,8 @@ long ramfs_list(long directory, u64 position, struct dir_entry *out);
 /* A held node outlives its last name until it is dropped. */
 long ramfs_hold(long node);
 long ramfs_drop(long node);
+/* vfs lost its memory: nobody holds anything any more. */
+long ramfs_drop_all(void);
 long ramfs_sync(void);
 
 #endif

@@ -28,6 +28,9 @@
 #define O_DIRECTORY 0200000
 #define O_CLOEXEC 02000000
 
+/* As the offset of a write to a file system: at the end, wherever that is by then. */
+#define OFFSET_END (~0UL)
+
 #define SEEK_SET 0
 #define SEEK_CUR 1
 #define SEEK_END 2

@@ -118,6 +118,13 @@ long pipe_write(long handle, const void *buffer, size_t bytes, long nowait) {
   }
 }
 
+/* Ends the pipe; who sleeps on it wakes with -EIDRM. Caller holds lock. */
+static void destroy(struct pipe *pipe) {
+  pipe->used = false;
+  event_destroy(pipe->event);
+  page_free((long)pipe->ring);
+}
+
 long pipe_close(long handle, long end) {
   if (end != PIPE_READ_END && end != PIPE_WRITE_END) return -EINVAL;
   mutex_lock(&lock);
@@ -127,16 +134,20 @@ long pipe_close(long handle, long end) {
     return -EBADF;
   }
   pipe->open[end] = false;
-  long event = pipe->event;
-  u8 *ring = pipe->ring;
-  bool last = !pipe->open[PIPE_READ_END] && !pipe->open[PIPE_WRITE_END];
-  if (last) pipe->used = false;
-  mutex_unlock(&lock);
-  if (last) {
-    event_destroy(event);
-    page_free((long)ring);
+  if (pipe->open[PIPE_READ_END] || pipe->open[PIPE_WRITE_END]) {
+    event_signal(pipe->event);
   } else {
-    event_signal(event);
+    destroy(pipe);
   }
+  mutex_unlock(&lock);
+  return 0;
+}
+
+long pipe_drop_all(void) {
+  mutex_lock(&lock);
+  for (u32 i = 0; i < MAX_PIPES; i++) {
+    if (pipes[i].used) destroy(&pipes[i]);
+  }
+  mutex_unlock(&lock);
   return 0;
 }

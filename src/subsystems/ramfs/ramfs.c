@@ -110,6 +110,7 @@ static long read_bytes(const struct node *node, u64 offset, void *buffer, size_t
 }
 
 static long write_bytes(struct node *node, u64 offset, const void *buffer, size_t bytes) {
+  if (offset == OFFSET_END) offset = node->size;
   if (offset > FILE_BYTES_MAX || bytes > FILE_BYTES_MAX - offset) return -EFBIG;
   const u8 *from = buffer;
   size_t done = 0;
@@ -393,6 +394,17 @@ long ramfs_drop(long handle) {
   }
   mutex_unlock(&lock);
   return node == 0 ? -ESTALE : 0;
+}
+
+long ramfs_drop_all(void) {
+  mutex_lock(&lock);
+  for (u32 i = 0; i < MAX_NODES; i++) {
+    if (nodes[i].mode == 0 || nodes[i].held == 0) continue;
+    nodes[i].held = 0;
+    free_if_unused(&nodes[i]);
+  }
+  mutex_unlock(&lock);
+  return 0;
 }
 
 long ramfs_sync(void) {

@@ -230,14 +230,11 @@ static long read_node(struct file *file, void *buffer, size_t bytes) {
 
 static long write_node(struct file *file, const void *buffer, size_t bytes) {
   struct stat stat;
-  long put = 0;
+  bool append = (file->flags & O_APPEND) != 0;
   mutex_lock(&file->using);
-  if ((file->flags & O_APPEND) != 0) {
-    put = file->place.fs->stat(file->place.node, &stat);
-    if (put == 0) file->offset = (u64)stat.size;
-  }
-  if (put == 0) put = file->place.fs->write(file->place.node, file->offset, buffer, bytes);
+  long put = file->place.fs->write(file->place.node, append ? OFFSET_END : file->offset, buffer, bytes);
   if (put > 0) file->offset += (u64)put;
+  if (put > 0 && append && file->place.fs->stat(file->place.node, &stat) == 0) file->offset = (u64)stat.size;
   mutex_unlock(&file->using);
   return put;
 }

@@ -1,11 +1,20 @@
 /* Calls that take paths. */
 #include "vfs.h"
 
+#include "fs.h"
 #include "internal.h"
+#include "pipe.h"
+#include "ramfs.h"
 
 long vfs_init(u64 generation) {
   mount_init();
   file_init(generation);
+  if (generation > 1) {
+    /* What the files of our last life held. */
+    ramfs_drop_all();
+    fs_drop_all();
+    pipe_drop_all();
+  }
   return 0;
 }
 
