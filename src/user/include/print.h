@@ -25,6 +25,7 @@ void printf(const char *format, ...) PRINTF_LIKE(1, 2);
 void fdprintf(int fd, const char *format, ...) PRINTF_LIKE(2, 3);
 /** Like ISO C's, returns the length that the whole text has. */
 size_t snprintf(char *to, size_t size, const char *format, ...) PRINTF_LIKE(3, 4);
+size_t vsnprintf(char *to, size_t size, const char *format, va_list arguments);
 
 void put_bytes(const void *bytes, size_t size);
 void put_string(const char *text);

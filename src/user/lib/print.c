@@ -59,7 +59,7 @@ static void put_to_memory(struct sink *sink, const char *bytes, size_t size) {
     if (memory->length + 1 < memory->size) memory->to[memory->length] = *bytes;
 }
 
-static size_t format_to_memory(char *to, size_t size, const char *format, va_list arguments) {
+size_t vsnprintf(char *to, size_t size, const char *format, va_list arguments) {
   struct memory_sink memory = {{put_to_memory}, to, size, 0};
   format_to(&memory.sink, format, arguments);
   if (size > 0) to[memory.length < size ? memory.length : size - 1] = 0;
@@ -69,7 +69,7 @@ static size_t format_to_memory(char *to, size_t size, const char *format, va_lis
 size_t snprintf(char *to, size_t size, const char *format, ...) {
   va_list arguments;
   va_start(arguments, format);
-  size_t length = format_to_memory(to, size, format, arguments);
+  size_t length = vsnprintf(to, size, format, arguments);
   va_end(arguments);
   return length;
 }
@@ -78,14 +78,14 @@ void fdprintf(int fd, const char *format, ...) {
   char text[512];
   va_list arguments;
   va_start(arguments, format);
-  format_to_memory(text, sizeof text, format, arguments);
+  vsnprintf(text, sizeof text, format, arguments);
   va_end(arguments);
   write_all(fd, text, strlen(text));
 }
 
 static void say(const char *format, va_list arguments) {
   char text[400];
-  format_to_memory(text, sizeof text, format, arguments);
+  vsnprintf(text, sizeof text, format, arguments);
   fdprintf(2, "%s: %s\n", program, text);
 }
 
