@@ -1,7 +1,8 @@
 /*
- * init [COMMAND [ARGUMENT...] | -c TEXT]: the first process. Opens the terminal if it was started
- * without one, runs the command, the shell with a text, or else the script /etc/rc (without it, an
- * interactive shell), reaps orphans meanwhile, and exits with the command's exit code.
+ * init [COMMAND [ARGUMENT...] | -c WORD...]: the first process. Opens the terminal if it was
+ * started without one, runs the command, the words as one line of the shell, or else the script
+ * /etc/rc (without it, an interactive shell), reaps orphans meanwhile, and exits with the command's
+ * exit code.
  */
 #include "alloc.h"
 #include "files.h"
@@ -18,12 +19,29 @@ static void open_terminal(void) {
   if (fd > 2) sys_close(fd);
 }
 
+/** The words with spaces between them: a kernel's command line comes apart at its spaces. */
+static char *joined(char **words) {
+  struct buffer line = {0};
+  for (; *words; words++) {
+    if (line.length > 0) buffer_push(&line, ' ');
+    buffer_append(&line, *words, strlen(*words));
+  }
+  return line.data;
+}
+
 static int run(int argc, char **argv) {
   struct list command = {0};
-  if (argc == 1 || same(argv[1], "-c")) list_push(&command, "sh");
-  for (int i = 1; i < argc; i++) list_push(&command, argv[i]);
   struct stat stat;
-  if (argc == 1 && sys_stat("/etc/rc", &stat) == 0) list_push(&command, "/etc/rc");
+  if (argc > 2 && same(argv[1], "-c")) {
+    list_push(&command, "sh");
+    list_push(&command, "-c");
+    list_push(&command, joined(argv + 2));
+  } else if (argc > 1) {
+    for (int i = 1; i < argc; i++) list_push(&command, argv[i]);
+  } else {
+    list_push(&command, "sh");
+    if (sys_stat("/etc/rc", &stat) == 0) list_push(&command, "/etc/rc");
+  }
   return spawn((char **)command.items);
 }
 

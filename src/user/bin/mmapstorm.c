@@ -120,7 +120,7 @@ int main(int argc, char **argv) {
       uint64_t *first = region->pages[0];
       unmap(region);
       if (region->count == 0 && below(4) == 0) fork_victim(first, "an unmapped page");
-    } else if (choice == 7 && !region->writable) {
+    } else if (choice == 7 && !region->writable && below(2) == 0) {
       fork_victim(region->pages[0], "a read-only page");
     }
     if (!all_right()) stressor_fail("round %lu: wrong content", stressor.round);

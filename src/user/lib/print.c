@@ -113,7 +113,10 @@ const char *error_text(long error) {
   switch (-error) {
     case EPERM: return "not permitted";
     case ENOENT: return "no such file or directory";
+    case ESRCH: return "no such process";
+    case EINTR: return "interrupted";
     case EIO: return "input/output error";
+    case E2BIG: return "too many arguments";
     case ENOEXEC: return "not a program";
     case EBADF: return "bad file descriptor";
     case ECHILD: return "no child processes";
@@ -123,14 +126,18 @@ const char *error_text(long error) {
     case EFAULT: return "bad address";
     case EBUSY: return "busy";
     case EEXIST: return "exists already";
+    case EXDEV: return "on another file system";
     case ENODEV: return "no such device";
     case ENOTDIR: return "not a directory";
     case EISDIR: return "is a directory";
     case EINVAL: return "invalid argument";
+    case EMFILE: return "too many open files";
     case ENOTTY: return "not for this kind of file";
     case ENOSPC: return "no space left";
+    case EROFS: return "read-only file system";
     case EPIPE: return "broken pipe";
     case ERANGE: return "out of range";
+    case ENAMETOOLONG: return "name too long";
     case ENOSYS: return "not in this kernel";
     case ENOTEMPTY: return "directory not empty";
     default: return "unexpected error";
