@@ -30,21 +30,24 @@ static int expected_of(uint64_t seed) {
   return scribble(copy, seed);
 }
 
-/** What a child does; with a generation left its own child does the same first. */
-static _Noreturn void child(uint64_t seed, int generations) {
+/** Exit codes of a child that could not do its work, above all that scribbling leads to. */
+enum { CHILD_NO_FORK = 100, CHILD_WRONG, CHILD_NO_EXEC };
+
+/** What a child does, and its exit code; with a generation left its own child does it first. */
+static int child(uint64_t seed, int generations) {
   if (generations > 0) {
     int pid = fork_process();
-    if (pid < 0) sys_exit(100);
-    if (pid == 0) child(seed + 1, generations - 1);
-    if (wait_for(pid) != expected_of(seed + 1)) sys_exit(101);
+    if (pid < 0) return CHILD_NO_FORK;
+    if (pid == 0) sys_exit(child(seed + 1, generations - 1));
+    if (wait_for(pid) != expected_of(seed + 1)) return CHILD_WRONG;
   }
-  sys_exit(scribble(memory, seed));
+  return scribble(memory, seed);
 }
 
 static _Noreturn void become(int code) {
   char *command[] = {code ? "false" : "true", NULL};
   run_program(command, environ);
-  sys_exit(102);
+  sys_exit(CHILD_NO_EXEC);
 }
 
 int main(int argc, char **argv) {
@@ -64,7 +67,7 @@ int main(int argc, char **argv) {
       int generations = (int)random_below(random, 3);
       pids[i] = (int)must(fork_process(), "fork");
       if (pids[i] == 0 && exec) become((int)(seed & 1));
-      if (pids[i] == 0) child(seed, generations);
+      if (pids[i] == 0) sys_exit(child(seed, generations));
       expected[i] = exec ? (int)(seed & 1) : expected_of(seed);
       stressor_mix(&stressor, (uint64_t)expected[i]);
     }

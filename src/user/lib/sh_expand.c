@@ -21,6 +21,9 @@ struct expansion {
   bool magic;
 };
 
+static void expand(struct expansion *expansion, const char *at);
+static const char *push_double_quoted(struct expansion *expansion, const char *at);
+
 static void push(struct expansion *expansion, char c, bool quoted) {
   bool special = c == '*' || c == '?' || c == '[';
   expansion->magic |= special && !quoted;
@@ -46,13 +49,13 @@ static void push_value(struct expansion *expansion, const char *value, bool quot
     else push(expansion, *value, quoted || !expansion->fields);
 }
 
-/** $@ and $*: all parameters, each a field of its own but for "$*". */
-static void push_parameters(struct expansion *expansion, bool joined) {
+/** $@ and $*: all parameters, each at least a field of its own but for "$*". */
+static void push_parameters(struct expansion *expansion, bool joined, bool quoted) {
   for (int i = 1; i <= parameter_count; i++) {
     if (i > 1 && (joined || !expansion->fields)) push(expansion, ' ', true);
     else if (i > 1) end_field(expansion);
-    push_value(expansion, parameters[i], true);
-    if (!joined) expansion->exists = true;
+    push_value(expansion, parameters[i], quoted);
+    expansion->exists |= quoted;
   }
 }
 
@@ -92,11 +95,16 @@ static void push_braced(struct expansion *expansion, char *inner, bool quoted) {
   char *otherwise = strstr(inner, ":-");
   if (otherwise) *otherwise = 0;
   const char *value = variable_get(inner);
-  char *replaced = NULL;
-  if (otherwise && (!value || !*value)) value = replaced = expand_to_text(otherwise + 2);
-  if (length_only) push_integer(expansion, value ? (int64_t)strlen(value) : 0);
-  else if (value) push_value(expansion, value, quoted);
-  release(replaced);
+  if (otherwise && (!value || !*value)) {
+    const char *at = otherwise + 2;
+    if (!quoted) expand(expansion, at);
+    else
+      while (*at) at = push_double_quoted(expansion, at);
+  } else if (length_only) {
+    push_integer(expansion, value ? (int64_t)strlen(value) : 0);
+  } else if (value) {
+    push_value(expansion, value, quoted);
+  }
 }
 
 /** $((text)). */
@@ -127,7 +135,7 @@ static const char *push_dollar(struct expansion *expansion, const char *at, bool
     case '!': push_integer(expansion, last_background); return at + 2;
     case '#': push_integer(expansion, parameter_count); return at + 2;
     case '@':
-    case '*': push_parameters(expansion, quoted && at[1] == '*'); return at + 2;
+    case '*': push_parameters(expansion, quoted && at[1] == '*', quoted); return at + 2;
     default: break;
   }
   size_t length = 0;
