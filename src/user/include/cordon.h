@@ -61,16 +61,16 @@ static inline long gate_call(unsigned arguments, uint64_t count) {
 int buggy_open(void);
 /** Lets the driver write a word at any kernel address. */
 int buggy_write(int fd, uint64_t address, uint64_t value);
-/** Lets it copy out of its buffer from any offset. */
-int buggy_read(int fd, uint64_t offset, uint64_t length, void *to);
+/** Lets it fetch whole words from any kernel address; both numbers are multiples of 8. */
+int buggy_read(int fd, uint64_t address, uint64_t size, uint64_t *to);
 /** Lets it call any kernel address. */
 int buggy_call(int fd, uint64_t address);
 /** Lets it loop for ever. */
 int buggy_loop(int fd);
-/** Asks it for something it may do: 0 if it answers. */
+/** Asks it for something it may do: its generation, or a negated error number. */
 int buggy_ask(int fd);
 
-/** An address that no driver may write or call: the first of the kernel's image (nested-kernel/abi.ts). */
+/** An address that no driver may touch: the first of the kernel's image (nested-kernel/abi.ts). */
 #define KERNEL_IMAGE 0xffffffff80200000UL
 
 #endif
