@@ -8,7 +8,7 @@ info
 echo
 echo "== 2. Shell, pipes and files =="
 mkdir -p /tmp/tour
-seq 1 200 > /tmp/tour/numbers
+seq 1 2000 > /tmp/tour/numbers
 echo "numbers with a 7: $(grep 7 /tmp/tour/numbers | wc -l)"
 sort -nr /tmp/tour/numbers | head -n 3 | tee /tmp/tour/largest
 mv /tmp/tour/largest /tmp/tour/top3
@@ -39,9 +39,9 @@ fi
 
 echo
 echo "== 4. Work on all $(nproc) harts at once =="
-onharts all sh -c 'mkdir -p /tmp/tour/$HART; mkfiles -s $HART -n 2 -l 20 /tmp/tour/$HART
+onharts all sh -c 'mkdir -p /tmp/tour/$HART; mkfiles -s $HART -n 12 -l 150 /tmp/tour/$HART
   echo "hart $(hart): $(tok /tmp/tour/$HART/*.src)"' || failures=$((failures + 1))
-stress -n 10 -s 1 forkstorm pipering filechurn mmapstorm gateping keychurn ||
+stress -n 200 -s 1 forkstorm pipering filechurn gateping keychurn ||
   failures=$((failures + 1))
 
 echo
