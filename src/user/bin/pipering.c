@@ -84,7 +84,8 @@ int main(int argc, char **argv) {
     for (int i = 0; i < IN_FLIGHT; i++) {
       if (receive(from, &got) != 1) stressor_fail("round %lu: damaged message", stressor.round);
       for (uint32_t member = 1; member <= MEMBERS; member++) alter(&sent[i], member);
-      if (got.sum != message_sum(&sent[i])) stressor_fail("round %lu: wrong message", stressor.round);
+      if (got.sum != message_sum(&sent[i]))
+        stressor_fail("round %lu: wrong message", stressor.round);
       stressor_mix(&stressor, got.sum);
     }
   }

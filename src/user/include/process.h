@@ -21,7 +21,7 @@ int fork_process(void);
 int wait_for(int pid);
 /** The exit code that a status of wait4 tells: 128 + signal for one that was killed. */
 int exit_code(int status);
-/** Looks the program up in PATH and runs it in place of this one. Returns a negated error number. */
+/** Runs the program, found in PATH, in place of this one. Returns a negated error number. */
 int run_program(char **argv, char **envp);
 /** Forks and runs a program; its pid. A program that cannot be run exits with 127 or 126. */
 int spawn(char **argv);

@@ -1,7 +1,8 @@
 /*
  * The test command, for bin/test.c and as a builtin of sh.
  *
- *   test [!] TEXT | -n TEXT | -z TEXT | -e -f -d -s PATH | A = B | A != B | M -eq -ne -lt -le -gt -ge N
+ *   test [!] CONDITION, one of: TEXT, -n TEXT, -z TEXT, -e PATH, -f PATH, -d PATH, -s PATH,
+ *   A = B, A != B, and M with -eq, -ne, -lt, -le, -gt or -ge and N
  *
  * Conditions may be joined by -a and -o, which are taken from left to right.
  */
