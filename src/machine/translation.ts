@@ -15,7 +15,7 @@ import {
   FETCH_TABLE_OFFSET,
   FetchEntry,
   HartBlock,
-  NO_TAG_LOW,
+  noTag,
   PRIVILEGE,
   TLB_BYTES,
   TLB_CONTEXTS,
@@ -229,8 +229,8 @@ export class Translation {
     const words = this.#words;
     const data = this.#table(context) >> 2;
     for (let n = 0, entry = data; n < TLB_ENTRIES; n++, entry += DATA_WORDS) {
-      words[entry + READ] = NO_TAG_LOW;
-      words[entry + WRITE] = NO_TAG_LOW;
+      words[entry + READ] = noTag(n);
+      words[entry + WRITE] = noTag(n);
     }
     this.#clearFetch(context);
     this.#hasSuperpage[context] = 0;
@@ -240,7 +240,7 @@ export class Translation {
     const words = this.#words;
     const first = (this.#table(context) + FETCH_TABLE_OFFSET) >> 2;
     for (let n = 0, entry = first; n < TLB_ENTRIES; n++, entry += FETCH_WORDS)
-      words[entry] = NO_TAG_LOW;
+      words[entry] = noTag(n);
   }
 
   /** Forgets every translation; tables not in use are emptied when they are next chosen. */
@@ -285,7 +285,7 @@ export class Translation {
       }
       const data = this.#dataEntry(context, low);
       for (const tag of [data + READ, data + WRITE, this.#fetchEntry(context, low)]) {
-        if (words[tag] === pageLow && words[tag + 1] === high) words[tag] = NO_TAG_LOW;
+        if (words[tag] === pageLow && words[tag + 1] === high) words[tag] = noTag(low >>> 12);
       }
     }
     if (dropSuper) {
@@ -462,9 +462,9 @@ export class Translation {
       const mayWrite =
         (this.#leafLow & (PTE.W | PTE.D)) === (PTE.W | PTE.D) &&
         this.#pmpAllowsPage(pageStart, 'store');
-      words[entry + READ] = mayRead ? pageLow : NO_TAG_LOW;
+      words[entry + READ] = mayRead ? pageLow : noTag(low >>> 12);
       words[entry + READ + 1] = high;
-      words[entry + WRITE] = mayWrite ? pageLow : NO_TAG_LOW;
+      words[entry + WRITE] = mayWrite ? pageLow : noTag(low >>> 12);
       words[entry + WRITE + 1] = high;
       words[entry + DATA_PAGE] = host;
       words[entry + DATA_SHAPE] = shape;

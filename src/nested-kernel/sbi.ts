@@ -2,10 +2,10 @@
  * The standard SBI, version 2.0: base, timer, IPI, remote fences, hart state, system reset, debug console,
  * and the legacy console of version 0.1 that small kernels still use.
  */
-import { HART_STATE, HartBlock, PENDING } from '../machine/core/hart-block.ts';
+import { HART_STATE } from '../machine/core/hart-block.ts';
 import { IRQ, type Hart } from '../machine/hart.ts';
-import { setInterruptLine, signalHart } from '../machine/hart-lines.ts';
-import { EXIT_REASON, hartBase } from '../machine/memory-plan.ts';
+import { setInterruptLine } from '../machine/hart-lines.ts';
+import { EXIT_REASON } from '../machine/memory-plan.ts';
 import { RAM_BASE, UART } from '../machine/physical-map.ts';
 import { STATUS } from './abi.ts';
 import { CODE_FENCE } from './fence.ts';
@@ -172,12 +172,10 @@ export class Sbi {
           return fail(STATUS.INVALID_ADDRESS);
         if (Atomics.compareExchange(hsm, target, HSM.STOPPED, HSM.START_PENDING) !== HSM.STOPPED)
           return fail(STATUS.ALREADY_AVAILABLE);
-        this.startHart(
+        this.#shared.startHart(
           target,
-          hart.xLow(A0 + 1),
-          hart.xHigh(A0 + 1),
-          hart.xLow(A0 + 2),
-          hart.xHigh(A0 + 2),
+          [hart.xLow(A0 + 1), hart.xHigh(A0 + 1)],
+          [hart.xLow(A0 + 2), hart.xHigh(A0 + 2)],
         );
         return ok();
       }
@@ -198,25 +196,6 @@ export class Sbi {
       default:
         return fail(STATUS.NOT_SUPPORTED);
     }
-  }
-
-  /** Hands a stopped hart its first address; its own thread does the rest (`Monitor.start`). */
-  startHart(
-    target: number,
-    pcLow: number,
-    pcHigh: number,
-    argumentLow: number,
-    argumentHigh: number,
-  ): void {
-    const { words, parts } = this.#shared.machine;
-    const at = (field: keyof typeof HartBlock.offset): number =>
-      (hartBase(parts.plan, target) + HartBlock.offset[field]) >> 2;
-    words[at('startPc')] = pcLow;
-    words[at('startPc') + 1] = pcHigh;
-    words[at('startArgument')] = argumentLow;
-    words[at('startArgument') + 1] = argumentHigh;
-    Atomics.store(words, at('state'), HART_STATE.PARKED);
-    signalHart(words, parts.plan, target, PENDING.MONITOR);
   }
 
   #reset(hart: Hart, func: number): SbiAnswer {

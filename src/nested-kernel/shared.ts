@@ -3,7 +3,8 @@
  * mechanism and the ledger.
  */
 import { TicketLock } from 'sharedarraybuffer-utils';
-import { HartBlock } from '../machine/core/hart-block.ts';
+import { HART_STATE, HartBlock, PENDING } from '../machine/core/hart-block.ts';
+import { signalHart } from '../machine/hart-lines.ts';
 import type { Hart } from '../machine/hart.ts';
 import type { Machine } from '../machine/machine.ts';
 import { hartBase } from '../machine/memory-plan.ts';
@@ -121,6 +122,16 @@ export class Shared {
       low,
       rights === 0 ? 0 : leafHigh(frame, this.mechanism.keyOfDomain(0)),
     );
+  }
+
+  /** Hands a stopped hart its first address and argument; its own thread does the rest (`Monitor.start`). */
+  startHart(hart: number, pc: readonly [number, number], argument: readonly [number, number]): void {
+    const { words, parts } = this.machine;
+    const at = (field: keyof typeof HartBlock.offset): number => (hartBase(parts.plan, hart) + HartBlock.offset[field]) >> 2;
+    words.set(pc, at('startPc'));
+    words.set(argument, at('startArgument'));
+    Atomics.store(words, at('state'), HART_STATE.PARKED);
+    signalHart(words, parts.plan, hart, PENDING.MONITOR);
   }
 
   /** The address of a frame in the core's direct map: the low half; the high half is that of DIRECT. */

@@ -150,5 +150,8 @@ export const FETCH_TABLE_OFFSET: number = TLB_ENTRIES * DataEntry.sizeBytes;
 export const TLB_BYTES: number = FETCH_TABLE_OFFSET + TLB_ENTRIES * FetchEntry.sizeBytes;
 /** Translation regimes that keep their entries side by side: view, ASID, privilege, SUM, MXR, keys. */
 export const TLB_CONTEXTS = 32;
-/** Odd, so that no page's address equals it. */
-export const NO_TAG_LOW = 0x0000_0001;
+/**
+ * Low half of a tag that nothing matches: a page whose index is another than the entry's own. (No page
+ * address is impossible as such: a guest may use any.)
+ */
+export const noTag = (index: number): number => ((index ^ 1) & (TLB_ENTRIES - 1)) << 12;
