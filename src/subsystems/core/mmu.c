@@ -15,7 +15,7 @@
 #define SATP_SV39 (8UL << 60)
 
 /* Every leaf has A and D set from the start: nobody here reads them. */
-#define LEAF_USER (PTE_V | PTE_U | PTE_A | PTE_D)
+#define LEAF_USER (PTE_U | PTE_A | PTE_D)
 #define LEAF_KERNEL (PTE_V | PTE_R | PTE_W | PTE_G | PTE_A | PTE_D)
 
 #define VPN2(address) ((address) >> 30 & 0x1ff)
@@ -51,7 +51,7 @@ static u64 *table_at(u64 pte) {
   return direct(pte_frame(pte));
 }
 
-/* The entry of a page, 0 if it has no leaf table. */
+/* The entry of a page (0 = nothing there), 0 if it has no leaf table. */
 static u64 *find(const struct space *space, u64 address) {
   u64 pointer = space->table[VPN1(address)];
   return pointer == 0 ? 0 : &table_at(pointer)[VPN0(address)];
@@ -141,14 +141,29 @@ u64 space_get(const struct space *space, u64 address) {
   return entry == 0 ? 0 : *entry;
 }
 
+/* A page without permissions keeps its frame but is not valid. */
+static u64 leaf(u64 frame, u64 flags) {
+  return PPN_TO_PTE(frame) | LEAF_USER | flags | ((flags & PTE_PERM) != 0 ? PTE_V : 0);
+}
+
+/* Tells the monitor that a page's permissions change from those of one leaf to those of another. */
+static long tell_monitor(const struct space *space, u64 address, u64 from, u64 to) {
+  if ((from & PTE_V) == 0 && (to & PTE_V) == 0) return 0;
+  if ((from & PTE_V) == 0) {
+    return monitor_call(CORDON_MAP, space->monitor_id, address, pte_frame(to), to & PTE_PERM);
+  }
+  if ((to & PTE_V) == 0) return monitor_call(CORDON_UNMAP, space->monitor_id, address, 1, 0);
+  return monitor_call(CORDON_PROTECT, space->monitor_id, address, 1, to & PTE_PERM);
+}
+
 long space_map(struct space *space, u64 address, u64 frame, u64 flags) {
   u64 *entry = find_or_make(space, address);
   if (entry == 0) return -ENOMEM;
   if (separated) {
-    long status = monitor_call(CORDON_MAP, space->monitor_id, address, frame, flags & PTE_PERM);
+    long status = tell_monitor(space, address, 0, leaf(frame, flags));
     if (status < 0) return status;
   }
-  *entry = PPN_TO_PTE(frame) | LEAF_USER | flags;
+  *entry = leaf(frame, flags);
   if (!separated) fence(space, address, 1); /* V = 0 may have been cached */
   return 0;
 }
@@ -195,11 +210,10 @@ long space_protect(struct space *space, u64 address, u64 pages, u64 perm) {
   u64 end = address + pages * PAGE_BYTES;
   for (u64 at = next_mapped(space, address, end); at < end; at = next_mapped(space, at + PAGE_BYTES, end)) {
     u64 *entry = find(space, at);
-    u64 flags = permitted(*entry, perm);
-    u64 changed = (*entry & ~(PTE_PERM | PTE_COW)) | flags;
+    u64 changed = leaf(pte_frame(*entry), permitted(*entry, perm));
     if (changed == *entry) continue;
     if (separated) {
-      long status = monitor_call(CORDON_PROTECT, space->monitor_id, at, 1, flags & PTE_PERM);
+      long status = tell_monitor(space, at, *entry, changed);
       if (status < 0) return status;
     }
     *entry = changed;

@@ -61,11 +61,11 @@ static struct thread *dequeue(const struct hart *hart) {
   return 0;
 }
 
+/* --- Switching. Caller holds scheduler.lock and nothing else. --- */
+
 static u64 *canary_of(u64 id) {
   return (u64 *)thread_stacks[id];
 }
-
-/* --- Switching. Caller holds scheduler.lock and nothing else. --- */
 
 /* Frees the slot of a thread that will never run again. */
 static void release(struct thread *thread) {
@@ -130,19 +130,24 @@ static void thread_entry(void) {
   __builtin_unreachable();
 }
 
+/* Takes a slot, which nobody wakes or schedules: a sleeper without a channel. 0 if there is none. */
+static struct thread *take_slot(void) {
+  struct thread *taken = 0;
+  spin_lock(&scheduler.lock);
+  for (u32 i = machine.idle_threads; i < MAX_THREADS && taken == 0; i++) {
+    if (threads[i].state != THREAD_UNUSED) continue;
+    if (separated && monitor_call(CORDON_THREAD_CREATE, i, 0, 0, 0) < 0) break;
+    taken = &threads[i];
+    taken->state = THREAD_SLEEPING;
+  }
+  spin_unlock(&scheduler.lock);
+  return taken;
+}
+
 struct thread *thread_create(void) {
   u64 bounce = frame_alloc();
   if (bounce == 0) return 0;
-  struct thread *created = 0;
-  spin_lock(&scheduler.lock);
-  for (u32 i = machine.idle_threads; i < MAX_THREADS; i++) {
-    if (threads[i].state != THREAD_UNUSED) continue;
-    created = &threads[i];
-    /* Nobody wakes or schedules a sleeper without a channel. */
-    created->state = THREAD_SLEEPING;
-    break;
-  }
-  spin_unlock(&scheduler.lock);
+  struct thread *created = take_slot();
   if (created == 0) {
     frame_unref(bounce);
     return 0;
@@ -156,7 +161,6 @@ struct thread *thread_create(void) {
   created->context.sp = (u64)user_frame(created);
   created->lock_depth = 1; /* scheduler.lock, released in thread_entry */
   created->interrupts_before = false;
-  if (separated) monitor_call(CORDON_THREAD_CREATE, id, 0, 0, 0);
   return created;
 }
 

@@ -112,7 +112,7 @@ static u64 perm_of(u64 protection) {
   u64 perm = 0;
   if ((protection & 1) != 0) perm |= PTE_R;
   if ((protection & 2) != 0) perm |= PTE_R | PTE_W;
-  if ((protection & 4) != 0) perm |= PTE_X;
+  if ((protection & 4) != 0) perm |= PTE_R | PTE_X; /* the monitor maps nothing that cannot be read */
   return perm;
 }
 

@@ -1,5 +1,6 @@
 /*
- * ramfs: files in memory; gone after a reboot. A node is a handle: it goes stale when the file is gone or the subsystem restarted.
+ * ramfs: files in memory; gone after a reboot. A node is a handle: it goes stale when the file is
+ * gone or the subsystem restarted.
  */
 #ifndef RAMFS_H
 #define RAMFS_H
