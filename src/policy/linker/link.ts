@@ -12,6 +12,7 @@ import { ElfError, type ElfFile } from '../../machine/elf.ts';
 import { compareText, type Diagnostic } from '../diagnostics.ts';
 import { CORE, type Policies } from '../model.ts';
 import { canonicalJson, sha256 } from './canonical.ts';
+import { checkSignatures } from './check-signatures.ts';
 import { readObject, type InputSection, type ObjectFile } from './input.ts';
 import {
   alignUp,
@@ -80,6 +81,7 @@ export function linkKernel(input: KernelInput): LinkedKernel {
   });
   checkGlobalsAreUnique(namespaces, refusals);
   checkPolicySymbols(namespaces, policies, refusals);
+  checkSignatures(namespaces, policies, refusals);
   checkDevices(policies, input.devices, refusals);
   const names = namespaces.map(({ name }) => name);
   const resolution = resolveAll(namespaces, names, policies, refusals);
