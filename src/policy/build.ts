@@ -346,6 +346,8 @@ export async function buildUser(options: BuildOptions = {}): Promise<UserBuild> 
       const { elf } = linkUser([bySource.get(source) as ObjectFile], library);
       writeFileSync(output, elf, { mode: 0o755 });
       programs.push({ path: `bin/${names[i]}`, bytes: elf, isExecutable: true });
+      // A kernel starts /init, by the convention of initial file systems.
+      if (names[i] === 'init') programs.push({ path: 'init', bytes: elf, isExecutable: true });
     } catch (error) {
       if (!(error instanceof LinkError)) throw error;
       refused.push(...error.diagnostics);

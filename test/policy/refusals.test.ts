@@ -37,12 +37,21 @@ describe.skipIf(TOOLCHAIN === null)('the linker refuses', () => {
     expect(text).toContain("net/net.c:8:5: error: 'g' in 'net' takes the address of 'kalloc'");
   });
 
-  it('a function pointer in initialised data, where there is no line', async () => {
+  it('a function pointer in initialised data, at the declaration of its variable', async () => {
     expect(await refusalOf(withNet('long kalloc(long n);\nlong (*hook)(long) = kalloc;\n')))
-      .toBe(`net/net.c: error: .data.hook+0x0 in 'hook': 'hook' in 'net' takes the address of 'kalloc' of 'core', which 'net' does not import
+      .toBe(`net/net.c:2: error: 'hook' in 'net' takes the address of 'kalloc' of 'core', which 'net' does not import
+  long (*hook)(long) = kalloc;
   note: default deny: net.policy:1 lists no such import
   note: exported at core.policy:1
   fix: add 'imports core { kalloc }' to net.policy`);
+  });
+
+  it('assembler without line information, by section and symbol', async () => {
+    const s =
+      '.section .text.f, "ax"\n.globl f\nf: nop\n call kalloc\n.section .data.t, "aw"\nt: .dword kalloc\n';
+    const text = await refusalOf({ core: CORE, net: { policy: 'subsystem net { }', s } });
+    expect(text).toContain("net/net.S:4: error: 'f' in 'net' calls 'kalloc'");
+    expect(text).toContain("net/net.S: error: .data.t+0x0: 'net' takes the address of 'kalloc'");
   });
 
   it('a call of what is not exported, with both changes it would take', async () => {

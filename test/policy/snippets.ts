@@ -3,6 +3,7 @@
  */
 import { existsSync, mkdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
+import { vi } from 'vitest';
 import { checkPolicies } from '../../src/policy/check.ts';
 import { compileAll } from '../../src/policy/compile.ts';
 import { DEVICES } from '../../src/policy/devices.ts';
@@ -20,6 +21,9 @@ import {
   findToolchain,
   type Toolchain,
 } from '../../src/policy/toolchain.ts';
+
+// A compiler on a busy machine takes its time; no test waits for a clock.
+vi.setConfig({ testTimeout: 30_000, hookTimeout: 30_000 });
 
 /** Null where no compiler is installed; the suites that need one are skipped then. */
 export const TOOLCHAIN: Toolchain | null = (() => {

@@ -1,14 +1,19 @@
 /**
  * Line numbers of a relocatable object: which source line made the bytes at an offset of a section.
  *
- * "Line Number Information", DWARF 5 §6.2, and DWARF 4 §6.2 for its older header. An object's line
- * programs are not yet relocated: each section gets an address of its own (its index above bit 32),
- * so a set address means one section and one offset, and differences inside a section stay right.
+ * "Line Number Information", DWARF 5 §6.2, and DWARF 4 §6.2 for its older header.
  *
  * Line information only serves messages. What cannot be understood is treated as absent.
  */
-import type { ElfFile, ElfSection } from '../../machine/elf.ts';
-import { PATCHES, R } from './riscv.ts';
+import type { ElfFile } from '../../machine/elf.ts';
+import {
+  Cursor,
+  relocatedBytes,
+  SECTION_SHIFT,
+  stringAt,
+  stringSections,
+  type StringSections,
+} from './dwarf.ts';
 
 export interface SourceLine {
   readonly file: string;
@@ -21,8 +26,6 @@ interface Row extends SourceLine {
   readonly address: number;
   readonly endsSequence: boolean;
 }
-
-const SECTION_SHIFT = 2 ** 32;
 
 export class LineTable {
   readonly #rows: readonly Row[];
@@ -58,7 +61,7 @@ function readRows(elf: ElfFile): Row[] {
   if (section === undefined) return [];
   const rows: Row[] = [];
   try {
-    const cursor = new Cursor(relocated(elf, section));
+    const cursor = new Cursor(relocatedBytes(elf, section));
     const strings = stringSections(elf);
     while (cursor.offset < cursor.length) readProgram(cursor, strings, rows);
   } catch (error) {
@@ -66,102 +69,6 @@ function readRows(elf: ElfFile): Row[] {
     if (!(error instanceof RangeError)) throw error;
   }
   return rows;
-}
-
-/** The section's bytes with the relocations that matter applied, symbols at their own section's base. */
-function relocated(elf: ElfFile, section: ElfSection): Uint8Array {
-  const bytes = section.data.slice();
-  const view = new DataView(bytes.buffer);
-  for (const { offset, type, symbol: index, addend } of elf.relocations.get(section.index) ?? []) {
-    const symbol = elf.symbols[index];
-    const patch = PATCHES.get(type);
-    if (symbol === undefined || patch === undefined || offset + patch.sizeBytes > bytes.length)
-      continue;
-    const isDebug = elf.sections[symbol.section]?.name.startsWith('.debug_') ?? true;
-    const base = isDebug ? 0 : symbol.section * SECTION_SHIFT;
-    const value = base + Number(symbol.value) + Number(addend);
-    if (type === R.ABS32 && (value < 0 || value >= 2 ** 32)) continue;
-    patch.apply(view, offset, value, 0);
-  }
-  return bytes;
-}
-
-interface StringSections {
-  readonly debugStr: Uint8Array;
-  readonly debugLineStr: Uint8Array;
-}
-
-function stringSections(elf: ElfFile): StringSections {
-  const bytes = (name: string): Uint8Array =>
-    elf.sections.find((section) => section.name === name)?.data ?? new Uint8Array(0);
-  return { debugStr: bytes('.debug_str'), debugLineStr: bytes('.debug_line_str') };
-}
-
-const latin1: TextDecoder = new TextDecoder('latin1');
-
-const stringAt = (bytes: Uint8Array, offset: number): string => {
-  const end = bytes.indexOf(0, offset);
-  return end < 0 ? '' : latin1.decode(bytes.subarray(offset, end));
-};
-
-class Cursor {
-  offset = 0;
-  readonly bytes: Uint8Array;
-  readonly length: number;
-  readonly #view: DataView;
-
-  constructor(bytes: Uint8Array) {
-    this.bytes = bytes;
-    this.length = bytes.length;
-    this.#view = new DataView(bytes.buffer, bytes.byteOffset, bytes.byteLength);
-  }
-
-  u8(): number {
-    return this.#view.getUint8(this.offset++);
-  }
-
-  i8(): number {
-    return this.#view.getInt8(this.offset++);
-  }
-
-  u16(): number {
-    this.offset += 2;
-    return this.#view.getUint16(this.offset - 2, true);
-  }
-
-  u32(): number {
-    this.offset += 4;
-    return this.#view.getUint32(this.offset - 4, true);
-  }
-
-  u64(): number {
-    this.offset += 8;
-    return Number(this.#view.getBigUint64(this.offset - 8, true));
-  }
-
-  uleb(): number {
-    let result = 0;
-    for (let scale = 1; ; scale *= 128) {
-      const byte = this.u8();
-      result += (byte & 0x7f) * scale;
-      if (byte < 0x80) return result;
-    }
-  }
-
-  sleb(): number {
-    let result = 0;
-    for (let scale = 1; ; scale *= 128) {
-      const byte = this.u8();
-      result += (byte & 0x7f) * scale;
-      if (byte < 0x80) return (byte & 0x40) !== 0 ? result - scale * 128 : result;
-    }
-  }
-
-  string(): string {
-    const text = stringAt(this.bytes, this.offset);
-    this.offset += text.length + 1;
-    return text;
-  }
 }
 
 interface LineHeader {

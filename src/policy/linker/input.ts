@@ -62,11 +62,42 @@ export function inputObject(
     const kind = kindOf(object, section, refusals);
     if (kind !== null) sections.set(section.index, { object, section, kind });
   }
+  for (const { section } of sections.values()) checkSize(object, section, refusals);
+  for (const symbol of elf.symbols) {
+    const input = sections.get(symbol.section);
+    if (input === undefined || symbol.value <= BigInt(input.section.sizeBytes)) continue;
+    refusals.object(
+      object,
+      `'${symbol.name}' lies outside of its section ${input.section.name}`,
+      'the object is damaged; compile it again',
+    );
+  }
   const common = elf.symbols.find(({ section }) => section === SHN_COMMON);
   if (common !== undefined) {
     refusals.object(object, `'${common.name}' is a common symbol`, 'compile with -fno-common');
   }
   return object;
+}
+
+const MAX_SECTION_BYTES = 2 ** 30;
+const MAX_ALIGN_BYTES = 2 ** 16;
+
+function checkSize(object: InputObject, section: ElfSection, refusals: Refusals): void {
+  const { name, sizeBytes, alignBytes } = section;
+  if (sizeBytes > MAX_SECTION_BYTES) {
+    refusals.object(
+      object,
+      `section ${name} of ${sizeBytes} bytes is larger than memory`,
+      'make it smaller',
+    );
+  }
+  if (alignBytes > MAX_ALIGN_BYTES) {
+    refusals.object(
+      object,
+      `section ${name} asks for an alignment of ${alignBytes} bytes`,
+      `ask for ${MAX_ALIGN_BYTES} at most`,
+    );
+  }
 }
 
 const ARRAYS = /^\.(init_array|fini_array|preinit_array|ctors|dtors)(\.|$)/;

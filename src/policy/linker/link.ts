@@ -12,6 +12,7 @@ import { ElfError, type ElfFile } from '../../machine/elf.ts';
 import { compareText, type Diagnostic } from '../diagnostics.ts';
 import { CORE, type Policies } from '../model.ts';
 import { canonicalJson, sha256 } from './canonical.ts';
+import { checkSignatures } from './check-signatures.ts';
 import { readObject, type InputSection, type ObjectFile } from './input.ts';
 import {
   alignUp,
@@ -80,6 +81,7 @@ export function linkKernel(input: KernelInput): LinkedKernel {
   });
   checkGlobalsAreUnique(namespaces, refusals);
   checkPolicySymbols(namespaces, policies, refusals);
+  checkSignatures(namespaces, policies, refusals);
   checkDevices(policies, input.devices, refusals);
   const names = namespaces.map(({ name }) => name);
   const resolution = resolveAll(namespaces, names, policies, refusals);
@@ -280,6 +282,23 @@ function refuseNoEntry(refusals: Refusals): void {
   });
 }
 
+/** The upper half ends 2 GiB above the image, and no machine of ours has more RAM than this. */
+const MAX_IMAGE_BYTES = 2 ** 30;
+
+function checkFits({ start, end }: Layout, refusals: Refusals): void {
+  if (end - start <= MAX_IMAGE_BYTES) return;
+  refusals.add({
+    severity: 'error',
+    file: 'link',
+    line: 0,
+    column: 0,
+    length: 1,
+    message: `the image takes ${end - start} bytes, more than ${MAX_IMAGE_BYTES}`,
+    fix: 'lower heaps and stacks in the policies, or large arrays in C',
+  });
+  refusals.throwIfAny();
+}
+
 interface RelocatedImage {
   readonly addresses: Addresses;
   readonly contents: (section: OutputSection) => Uint8Array;
@@ -292,6 +311,7 @@ function relocateImage(
   resolution: Resolution,
   refusals: Refusals,
 ): RelocatedImage {
+  checkFits(layout, refusals);
   const addresses = new Addresses(layout, resolution);
   const debug = layOutDebug(namespaces);
   const withDebug = new Map([...layout.addressOf, ...debug.offsetOf]);

@@ -3,6 +3,7 @@
  * else the section and the symbol; all are reported at once.
  */
 import { sortDiagnostics, type Diagnostic } from '../diagnostics.ts';
+import { readObjectInfo, type ObjectInfo } from './dwarf-info.ts';
 import { LineTable } from './dwarf-line.ts';
 import { symbolAt, type InputObject, type InputSection } from './input.ts';
 
@@ -26,6 +27,7 @@ export class LinkError extends Error {
 export class Refusals {
   readonly #diagnostics: Diagnostic[] = [];
   readonly #lines = new Map<InputObject, LineTable>();
+  readonly #info = new Map<InputObject, ObjectInfo>();
 
   /** Refuses a whole object. */
   object(object: InputObject, what: string, fix: string): void {
@@ -43,6 +45,14 @@ export class Refusals {
       return;
     }
     const symbol = symbolAt(object, section.index, offset);
+    const variable = symbol === undefined ? undefined : this.#variables(object).get(symbol);
+    if (variable !== undefined && variable.line > 0) {
+      // Initialised data has no line table, but its variable has a declaration.
+      const { file } = object;
+      const { line } = variable;
+      this.add({ severity: 'error', file, line, column: 0, length: 1, ...reason });
+      return;
+    }
     const where = `${section.name}+0x${offset.toString(16)}${symbol === undefined ? '' : ` in '${symbol}'`}`;
     this.add({
       severity: 'error',
@@ -53,6 +63,12 @@ export class Refusals {
       ...reason,
       message: `${where}: ${reason.message}`,
     });
+  }
+
+  #variables(object: InputObject): ObjectInfo['variables'] {
+    const known = this.#info.get(object) ?? readObjectInfo(object.elf);
+    this.#info.set(object, known);
+    return known.variables;
   }
 
   add(diagnostic: Diagnostic): void {

@@ -151,7 +151,8 @@ class SectionRelocator {
     try {
       patch.apply(this.#view, offset, value, place);
     } catch (error) {
-      if (!(error instanceof RelocationError)) throw error;
+      // A RangeError: the bytes to patch, such as a ULEB128 number, end beyond the section.
+      if (!(error instanceof RelocationError || error instanceof RangeError)) throw error;
       this.#refusals.at(this.#input, offset, {
         message: `${relocationName(type)}: ${error.message}`,
         fix: 'call through a C function, whose calls reach everywhere',

@@ -11,11 +11,13 @@ import {
   PHDR_BYTES,
   PT_LOAD,
   SHDR_BYTES,
+  SHN_ABS,
   SHT_NOBITS,
   SHT_PROGBITS,
   SHT_STRTAB,
   SHT_SYMTAB,
   STB_LOCAL,
+  STT_FILE,
   SYM_BYTES,
 } from '../../machine/elf.ts';
 import { alignUp, PAGE_BYTES, type OutputSection, type Segment } from './layout.ts';
@@ -74,8 +76,6 @@ interface SectionHeader {
   readonly alignBytes: number;
   readonly entryBytes: number;
 }
-
-const SHN_ABS = 0xfff1;
 
 export function writeElf(image: ElfImage): Uint8Array {
   const chunks: { offset: number; bytes: Uint8Array }[] = [];
@@ -184,8 +184,6 @@ class StringTable {
     return new Uint8Array(Buffer.from(this.#parts.join(''), 'latin1'));
   }
 }
-
-const STT_FILE = 4;
 
 function symbolTable(
   symbols: readonly OutputSymbol[],
