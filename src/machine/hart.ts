@@ -278,14 +278,27 @@ export class Hart {
 
   #execute(limit: number): RunEnd {
     const target = this.instret + limit;
+    // A guest whose trap handler traps retires nothing: what the core returns for counts as well.
+    let returns = 0;
     this.pollTimer();
     this.#takeInterrupt();
     let record = 0;
     for (;;) {
-      const left = target - this.instret;
+      const left = target - this.instret - returns++;
       if (left <= 0) return 'limit';
       const reason = this.core.run(this.base, left, record);
       record = 0;
+      if (process.env.TR2)
+        console.log(
+          'exit',
+          reason,
+          (this.pcHigh >>> 0).toString(16),
+          (this.pcLow >>> 0).toString(16),
+          this.mode,
+          this.instret,
+          this.csrLow('scause'),
+          (this.csrLow('stval') >>> 0).toString(16),
+        );
       switch (reason) {
         case EXIT.LIMIT:
           return 'limit';
@@ -1028,7 +1041,10 @@ export class Hart {
     }
     if (number >= CSR.pmpaddr0 && number < CSR.pmpaddr0 + 64) {
       return number < CSR.pmpaddr0 + 16
-        ? this.#giveNumber(this.translation.pmp.address(number - CSR.pmpaddr0))
+        ? this.#give(
+            this.translation.pmp.addressLow(number - CSR.pmpaddr0),
+            this.translation.pmp.addressHigh(number - CSR.pmpaddr0),
+          )
         : this.#give(0, 0);
     }
     if (number >= CSR.pmpcfg0 && number < CSR.pmpcfg0 + 16) {
@@ -1121,10 +1137,7 @@ export class Hart {
         return;
     }
     if (number >= CSR.pmpaddr0 && number < CSR.pmpaddr0 + 16) {
-      this.translation.pmp.setAddress(
-        number - CSR.pmpaddr0,
-        (high & 0x3fffff) * 2 ** 32 + (low >>> 0),
-      );
+      this.translation.pmp.setAddress(number - CSR.pmpaddr0, low, high);
       this.translation.flushAll();
       return;
     }

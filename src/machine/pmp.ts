@@ -18,8 +18,9 @@ interface PmpRange {
 
 export class PmpTable {
   readonly #config: Uint8Array = new Uint8Array(PMP_ENTRIES);
-  /** pmpaddr: bits 55 to 2 of an address, as Numbers below 2^54. */
-  readonly #address: Float64Array = new Float64Array(PMP_ENTRIES);
+  /** pmpaddr: bits 55 to 2 of an address, in two halves (54 bits are too many for a Number). */
+  readonly #low: Int32Array = new Int32Array(PMP_ENTRIES);
+  readonly #high: Int32Array = new Int32Array(PMP_ENTRIES);
   #ranges: readonly PmpRange[] = [];
   /** Some entry is on (S and U are then denied what no entry allows) or locked (M is checked too). */
   #anyOn = false;
@@ -33,8 +34,17 @@ export class PmpTable {
     return this.#config[entry] as number;
   }
 
-  address(entry: number): number {
-    return this.#address[entry] as number;
+  addressLow(entry: number): number {
+    return this.#low[entry] as number;
+  }
+
+  addressHigh(entry: number): number {
+    return this.#high[entry] as number;
+  }
+
+  /** The byte address that the register stands for; rounded far above any RAM or device. */
+  #byteAddress(entry: number): number {
+    return ((this.#high[entry] as number) * 2 ** 32 + ((this.#low[entry] as number) >>> 0)) * 4;
   }
 
   /** WARL: a locked entry keeps its value; R=0 with W=1 is reserved and reads back without W. */
@@ -45,11 +55,12 @@ export class PmpTable {
     this.#rebuild();
   }
 
-  setAddress(entry: number, value: number): void {
+  setAddress(entry: number, low: number, high: number): void {
     const next = this.#config[entry + 1] ?? 0;
     const lockedAsBase = (next & PMP.L) !== 0 && ((next >> PMP.A_SHIFT) & 3) === PMP.TOR;
     if ((this.config(entry) & PMP.L) !== 0 || lockedAsBase) return;
-    this.#address[entry] = value % 2 ** 54;
+    this.#low[entry] = low;
+    this.#high[entry] = high & 0x3fffff;
     this.#rebuild();
   }
 
@@ -66,22 +77,18 @@ export class PmpTable {
   }
 
   #rangeOf(entry: number, matching: number): { start: number; end: number } | undefined {
-    const address = this.address(entry);
+    const address = this.#byteAddress(entry);
     switch (matching) {
       case PMP.TOR:
-        return { start: entry === 0 ? 0 : this.address(entry - 1) * 4, end: address * 4 };
+        return { start: entry === 0 ? 0 : this.#byteAddress(entry - 1), end: address };
       case PMP.NA4:
-        return { start: address * 4, end: address * 4 + 4 };
+        return { start: address, end: address + 4 };
       case PMP.NAPOT: {
         // The lowest zero bit gives the size: yyyy...y01 is 16 bytes.
-        let bytes = 8;
-        let base = address;
-        while (base % 2 === 1 && bytes < 2 ** 56) {
-          base = (base - 1) / 2;
-          bytes *= 2;
-        }
-        const start = Math.floor((address * 4) / bytes) * bytes;
-        return { start, end: start + bytes };
+        const ones = trailingOnes(this.addressLow(entry), this.addressHigh(entry));
+        const bytes = 2 ** (ones + 3);
+        const start = Math.floor(address / bytes) * bytes;
+        return ones >= 53 ? { start: 0, end: 2 ** 56 } : { start, end: start + bytes };
       }
       default:
         return undefined;
@@ -109,4 +116,10 @@ export class PmpTable {
         range.end <= start || range.start >= end || (range.start <= start && range.end >= end),
     );
   }
+}
+
+function trailingOnes(low: number, high: number): number {
+  const ones = (bits: number): number => (bits === -1 ? 32 : 31 - Math.clz32(~bits & (bits + 1)));
+  const inLow = ones(low);
+  return inLow < 32 ? inLow : 32 + ones(high);
 }

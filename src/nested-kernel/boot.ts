@@ -9,11 +9,26 @@ import { readElf, PT_LOAD, type ElfFile } from '../machine/elf.ts';
 import type { Machine } from '../machine/machine.ts';
 import { RAM_BASE, type PhysRange } from '../machine/physical-map.ts';
 import { PTE } from '../machine/translation.ts';
-import { parseAddress, type Access, type Contexts, type MechanismName, type Region } from '../policy/contexts.ts';
+import {
+  parseAddress,
+  type Access,
+  type Contexts,
+  type MechanismName,
+  type Region,
+} from '../policy/contexts.ts';
 import { LAYOUT } from './abi.ts';
 import type { Ablation, KernelRegion, MonitorConfig } from './config.ts';
 import { COMMON_KEY, keyOfDomain, keyOfShare, LAST_SHARE_KEY } from './mechanisms/pkey.ts';
-import { leafHigh, leafLow, pointerHigh, pointerLow, RAM_FRAME, vpn0, vpn1, vpn2 } from './paging.ts';
+import {
+  leafHigh,
+  leafLow,
+  pointerHigh,
+  pointerLow,
+  RAM_FRAME,
+  vpn0,
+  vpn1,
+  vpn2,
+} from './paging.ts';
 import { DIRECT, DIRECT_RIGHTS, halves, Shared } from './shared.ts';
 import { windowBase } from './spaces.ts';
 import { DOMAIN_STATE, FRAME, HSM, MAX_DOMAINS, monitorTableBytes } from './tables.ts';
@@ -72,7 +87,9 @@ export function boot(machine: Machine, request: BootRequest): MonitorConfig {
     poolEnd: poolFirst + reserved / 4096,
     bootHart: 0,
   };
-  const config = separated ? buildViews(machine, { ...base, contexts: request.contexts as Contexts }) : { ...base, ...NO_VIEWS };
+  const config = separated
+    ? buildViews(machine, { ...base, contexts: request.contexts as Contexts })
+    : { ...base, ...NO_VIEWS };
   const shared = new Shared(machine, config, 0);
   for (let hart = 0; hart < plan.harts; hart++) Atomics.store(shared.tables.hsm, hart, HSM.STOPPED);
 
@@ -92,7 +109,10 @@ export function boot(machine: Machine, request: BootRequest): MonitorConfig {
   return config;
 }
 
-const NO_VIEWS: Pick<MonitorConfig, 'regions' | 'roots' | 'windowTables' | 'mmioTables' | 'directTable' | 'sealed' | 'sealedAt'> = {
+const NO_VIEWS: Pick<
+  MonitorConfig,
+  'regions' | 'roots' | 'windowTables' | 'mmioTables' | 'directTable' | 'sealed' | 'sealedAt'
+> = {
   regions: [],
   roots: [],
   windowTables: [],
@@ -119,7 +139,8 @@ function loadSegments(machine: Machine, elf: ElfFile, name: string, usable: numb
 /** Without separation every gate becomes the jump that it stands for, so one image serves all mechanisms. */
 function patchGates(machine: Machine, contexts: Contexts): void {
   const region = contexts.gateRegion;
-  const physical = (address: bigint): number => Number(address - parseAddress(region.start) + parseAddress(region.startPhys));
+  const physical = (address: bigint): number =>
+    Number(address - parseAddress(region.start) + parseAddress(region.startPhys));
   for (const gate of contexts.gates) {
     const start = parseAddress(gate.start);
     const distance = Number(parseAddress(gate.target) - start);
@@ -137,13 +158,37 @@ function kernelRegions(contexts: Contexts): KernelRegion[] {
   const regions: KernelRegion[] = [];
   const only = (owner: number, access: Access): number[] =>
     Array.from({ length: domains }, (_, domain) => (domain === owner ? RIGHTS[access] : 0));
-  const add = (name: string, region: Region | null, rights: readonly number[], kind: KernelRegion['kind'], owner: number, key: number): void => {
+  const add = (
+    name: string,
+    region: Region | null,
+    rights: readonly number[],
+    kind: KernelRegion['kind'],
+    owner: number,
+    key: number,
+  ): void => {
     if (region === null || region.sizeBytes === 0) return;
     const [low, high] = halves(parseAddress(region.start));
     const frame = Number(parseAddress(region.startPhys)) / 4096;
-    regions.push({ name, low, high, pages: Math.ceil(region.sizeBytes / 4096), frame, rights, key, kind, owner });
+    regions.push({
+      name,
+      low,
+      high,
+      pages: Math.ceil(region.sizeBytes / 4096),
+      frame,
+      rights,
+      key,
+      kind,
+      owner,
+    });
   };
-  add('gates', contexts.gateRegion, contexts.domains.map(() => RIGHTS.x), 'gates', -1, COMMON_KEY);
+  add(
+    'gates',
+    contexts.gateRegion,
+    contexts.domains.map(() => RIGHTS.x),
+    'gates',
+    -1,
+    COMMON_KEY,
+  );
   for (const domain of contexts.domains) {
     const { id, name } = domain;
     const key = keyOfDomain(id);
@@ -151,14 +196,22 @@ function kernelRegions(contexts: Contexts): KernelRegion[] {
     add(`${name} rodata`, domain.rodata, only(id, 'r'), 'rodata', id, key);
     add(`${name} data`, domain.data, only(id, 'rw'), 'data', id, key);
     add(`${name} stacks`, domain.stacks, only(id, 'rw'), 'stacks', id, key);
-    for (const { device, region } of domain.mmio) add(`${name} ${device}`, region, only(id, 'rw'), 'mmio', id, key);
+    for (const { device, region } of domain.mmio)
+      add(`${name} ${device}`, region, only(id, 'rw'), 'mmio', id, key);
   }
   contexts.shares.forEach((share, index) => {
     const rights = contexts.domains.map(({ id }) => {
       const grant = share.grants.find(({ domain }) => domain === id);
       return grant === undefined ? 0 : RIGHTS[grant.access];
     });
-    add(`share ${share.name}`, share.region, rights, 'share', share.owner, keyOfShare(domains, index));
+    add(
+      `share ${share.name}`,
+      share.region,
+      rights,
+      'share',
+      share.owner,
+      keyOfShare(domains, index),
+    );
   });
   return regions;
 }
@@ -169,9 +222,17 @@ function buildViews(machine: Machine, base: BaseConfig): MonitorConfig {
   const { contexts } = base;
   const { plan } = machine.parts;
   const domains = contexts.domains.length;
-  if (domains > MAX_DOMAINS) throw new BootError(`the image has ${domains} domains; the monitor keeps ${MAX_DOMAINS} at most`);
-  if (base.mechanism === 'pkey' && keyOfShare(domains, contexts.shares.length - 1) > LAST_SHARE_KEY) {
-    throw new BootError(`pkey has 32 keys, too few for ${domains} domains and ${contexts.shares.length} shares; use asid`);
+  if (domains > MAX_DOMAINS)
+    throw new BootError(
+      `the image has ${domains} domains; the monitor keeps ${MAX_DOMAINS} at most`,
+    );
+  if (
+    base.mechanism === 'pkey' &&
+    keyOfShare(domains, contexts.shares.length - 1) > LAST_SHARE_KEY
+  ) {
+    throw new BootError(
+      `pkey has 32 keys, too few for ${domains} domains and ${contexts.shares.length} shares; use asid`,
+    );
   }
   const regions = kernelRegions(contexts);
   const sealed = sealData(machine, contexts);
@@ -189,10 +250,19 @@ function buildViews(machine: Machine, base: BaseConfig): MonitorConfig {
   const keyed = base.mechanism === 'pkey';
   const table = (): number => {
     const frame = paging.allocateTable();
-    if (frame === 0) throw new BootError(`no memory for the page tables of ${plan.harts} harts; use --memory to give the machine more`);
+    if (frame === 0)
+      throw new BootError(
+        `no memory for the page tables of ${plan.harts} harts; use --memory to give the machine more`,
+      );
     return frame;
   };
-  const mapPage = (middle: number, low: number, frame: number, rights: number, key: number): void => {
+  const mapPage = (
+    middle: number,
+    low: number,
+    frame: number,
+    rights: number,
+    key: number,
+  ): void => {
     let leaf = paging.next(middle, vpn1(low));
     if (leaf === 0) {
       leaf = table();
@@ -213,8 +283,10 @@ function buildViews(machine: Machine, base: BaseConfig): MonitorConfig {
     const type = shared.frames.type(frame);
     const isTable = type === FRAME.TABLE;
     const isHole = type === FRAME.PRIVATE || type === FRAME.SHARED;
-    const rights = isTable && !base.ablate.includes('frame-types') ? PTE.R : isHole && holes ? 0 : DIRECT_RIGHTS;
-    if (rights !== 0) mapPage(directTable, ((frame - RAM_FRAME) * 4096) | 0, frame, rights, keyOfDomain(0));
+    const rights =
+      isTable && !base.ablate.includes('frame-types') ? PTE.R : isHole && holes ? 0 : DIRECT_RIGHTS;
+    if (rights !== 0)
+      mapPage(directTable, ((frame - RAM_FRAME) * 4096) | 0, frame, rights, keyOfDomain(0));
     else if (paging.next(directTable, (frame - RAM_FRAME) >> 9) === 0) {
       const leaf = table();
       paging.write(directTable, (frame - RAM_FRAME) >> 9, pointerLow(leaf), pointerHigh(leaf));
@@ -224,17 +296,22 @@ function buildViews(machine: Machine, base: BaseConfig): MonitorConfig {
   // Windows and devices: a table per domain; one for all where keys tell them apart.
   const oneWindow = keyed ? table() : 0;
   const oneMmio = keyed ? table() : 0;
-  const windowTables = contexts.domains.map(({ id }) => (id === 0 && !keyed ? 0 : keyed ? oneWindow : table()));
+  const windowTables = contexts.domains.map(({ id }) =>
+    id === 0 && !keyed ? 0 : keyed ? oneWindow : table(),
+  );
   const mmioTables = contexts.domains.map(() => (keyed ? oneMmio : table()));
   for (const region of regions) {
-    if (region.kind === 'mmio') mapRegion(mmioTables[region.owner] as number, region, PTE.R | PTE.W);
+    if (region.kind === 'mmio')
+      mapRegion(mmioTables[region.owner] as number, region, PTE.R | PTE.W);
   }
 
   const entry = (root: number, [low, high]: readonly [number, number], middle: number): void => {
     if (middle !== 0) paging.write(root, vpn2(low, high), pointerLow(middle), pointerHigh(middle));
   };
   /** A root with its private path over the image for a set of domains. */
-  const makeRoot = (rightsOf: (region: KernelRegion) => number): { root: number; image: number } => {
+  const makeRoot = (
+    rightsOf: (region: KernelRegion) => number,
+  ): { root: number; image: number } => {
     const root = table();
     const image = table();
     entry(root, halves(LAYOUT.IMAGE_BASE), image);
@@ -302,13 +379,20 @@ function typeFrames(shared: Shared, regions: readonly KernelRegion[], count: num
   for (const region of regions) {
     if (region.kind === 'mmio') continue;
     for (let page = 0; page < region.pages; page++) {
-      frames.setType(region.frame + page, region.kind === 'share' || region.kind === 'gates' ? FRAME.SHARED : FRAME.PRIVATE, Math.max(region.owner, 0));
+      frames.setType(
+        region.frame + page,
+        region.kind === 'share' || region.kind === 'gates' ? FRAME.SHARED : FRAME.PRIVATE,
+        Math.max(region.owner, 0),
+      );
     }
   }
 }
 
 /** The initial data of every domain, kept where no guest reaches it. */
-function sealData(machine: Machine, contexts: Contexts): { sealed: SharedArrayBuffer; sealedAt: number[] } {
+function sealData(
+  machine: Machine,
+  contexts: Contexts,
+): { sealed: SharedArrayBuffer; sealedAt: number[] } {
   const sealedAt: number[] = [];
   let total = 0;
   for (const domain of contexts.domains) {

@@ -125,9 +125,14 @@ export class Shared {
   }
 
   /** Hands a stopped hart its first address and argument; its own thread does the rest (`Monitor.start`). */
-  startHart(hart: number, pc: readonly [number, number], argument: readonly [number, number]): void {
+  startHart(
+    hart: number,
+    pc: readonly [number, number],
+    argument: readonly [number, number],
+  ): void {
     const { words, parts } = this.machine;
-    const at = (field: keyof typeof HartBlock.offset): number => (hartBase(parts.plan, hart) + HartBlock.offset[field]) >> 2;
+    const at = (field: keyof typeof HartBlock.offset): number =>
+      (hartBase(parts.plan, hart) + HartBlock.offset[field]) >> 2;
     words.set(pc, at('startPc'));
     words.set(argument, at('startArgument'));
     Atomics.store(words, at('state'), HART_STATE.PARKED);
