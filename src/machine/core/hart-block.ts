@@ -124,7 +124,9 @@ export const HartBlock = layout('HartBlock', {
   pc: i64,
   instret: i64.doc('instructions retired since reset'),
   faultAddress: i64.doc('virtual address of the access that made the core return'),
-  reservedAddress: i64.doc('linear-memory address reserved by LR, 0 if none'),
+  reservedAddress: i64.doc(
+    'linear-memory address reserved by LR, plus 1 if 8 bytes wide; 0 if none',
+  ),
   reservedValue: i64,
   exitIp: i32.doc('record of the instruction that made the core return'),
   fetchTlb: i32.doc('linear-memory address of the fetch entries of the present regime'),
@@ -181,7 +183,7 @@ export const DataEntry = layout('DataEntry', {
   readTag: i64,
   writeTag: i64,
   page: i32.doc('linear-memory address of the page'),
-  shape: i32.doc('level of the leaf in bits 0-1, global in bit 2; for the modelled TLB'),
+  shape: i32.doc('level of the leaf in bits 0-1, SHAPE flags above; for the modelled TLB'),
 });
 
 /**
@@ -199,5 +201,9 @@ export const FETCH_TABLE_OFFSET: number = TLB_ENTRIES * DataEntry.sizeBytes;
 export const TLB_BYTES: number = FETCH_TABLE_OFFSET + TLB_ENTRIES * FetchEntry.sizeBytes;
 /** Translation regimes that keep their entries side by side: view, ASID, privilege, SUM, MXR, keys. */
 export const TLB_CONTEXTS = 32;
-/** Odd, so that no page's address equals it. */
-export const NO_TAG_LOW = 0x0000_0001;
+/**
+ * Flips the low half of a page's address into the tag of an empty entry: one that belongs to the
+ * neighbouring entry, so that no address which is looked for here can match it. (A tag that is no page's
+ * address would not do: the core compares by distance.)
+ */
+export const EMPTY_TAG_FLIP = 0x1000;
