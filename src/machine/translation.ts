@@ -128,7 +128,7 @@ export class Translation {
   /** The context that a mode with SUM and MXR had last: it mostly has it still. */
   readonly #hints: Uint8Array = new Uint8Array(16);
   readonly #lastUse: Float64Array = new Float64Array(TLB_CONTEXTS);
-  /** The table holds pieces of a superpage: a fence for one address must drop it whole. */
+  /** The table holds pieces of superpages: a fence for one address has to look for them. */
   readonly #hasSuperpage: Uint8Array = new Uint8Array(TLB_CONTEXTS);
   #useClock = 0;
   #current = -1;
@@ -286,32 +286,41 @@ export class Translation {
   }
 
   /**
-   * Forgets the translation of one page in every regime, or in those of one ASID (`asid` >= 0).
-   * A regime that holds pieces of a superpage is dropped whole: the address may lie in any of them.
+   * Forgets the translation of one page in every regime, or in those of one ASID (`asid` >= 0); of a
+   * superpage, every piece: the fence is for the leaf that translates the address.
    */
   flushPage(low: number, high: number, asid: number): void {
     const words = this.#words;
-    const pageLow = low & ~0xfff;
-    let dropSuper = false;
+    const page = low & ~0xfff;
     for (let context = 0; context < TLB_CONTEXTS; context++) {
       if (this.#regimes[context * 5] === -1) continue;
       if (asid >= 0 && this.#asidOf(context) !== asid) continue;
-      if (this.#hasSuperpage[context] === 1) {
-        dropSuper = true;
-        continue;
-      }
       const data = this.#dataEntry(context, low);
       const fetch = this.#fetchEntry(context, low);
-      const empty = pageLow ^ EMPTY_TAG_FLIP;
-      if (words[data + READ + 1] === high) words[data + READ] = empty;
-      if (words[data + WRITE + 1] === high) words[data + WRITE] = empty;
-      if (words[fetch + 1] === high) words[fetch] = empty;
+      if (words[data + READ] === page && words[data + READ + 1] === high)
+        words[data + READ] = page ^ EMPTY_TAG_FLIP;
+      if (words[data + WRITE] === page && words[data + WRITE + 1] === high)
+        words[data + WRITE] = page ^ EMPTY_TAG_FLIP;
+      if (words[fetch] === page && words[fetch + 1] === high) words[fetch] = page ^ EMPTY_TAG_FLIP;
+      if (this.#hasSuperpage[context] === 1) this.#dropSuperpage(context, low, high);
     }
-    if (dropSuper) {
-      this.#flushWhere(
-        (context) =>
-          this.#hasSuperpage[context] === 1 && (asid < 0 || this.#asidOf(context) === asid),
-      );
+  }
+
+  /** Forgets every piece of the superpage that holds an address. */
+  #dropSuperpage(context: number, low: number, high: number): void {
+    const words = this.#words;
+    const data = this.#table(context) >> 2;
+    const fetches = data + (FETCH_TABLE_OFFSET >> 2);
+    for (let n = 0; n < TLB_ENTRIES; n++) {
+      const empty = (n << 12) ^ EMPTY_TAG_FLIP;
+      const entry = data + n * DATA_WORDS;
+      if (isPieceOf(words, entry + READ, words[entry + DATA_SHAPE] as number, low, high))
+        words[entry + READ] = empty;
+      if (isPieceOf(words, entry + WRITE, words[entry + DATA_SHAPE] as number, low, high))
+        words[entry + WRITE] = empty;
+      const fetch = fetches + n * FETCH_WORDS;
+      if (isPieceOf(words, fetch, words[fetch + FETCH_SHAPE] as number, low, high))
+        words[fetch] = empty;
     }
   }
 
@@ -490,4 +499,19 @@ export class Translation {
     this.misses += 1;
     return true;
   }
+}
+
+/** Whether an entry's tag lies in the same superpage, of the entry's own size, as an address. */
+function isPieceOf(
+  words: Int32Array,
+  tag: number,
+  shape: number,
+  low: number,
+  high: number,
+): boolean {
+  const level = shape & 3;
+  const shift = level === 2 ? 30 : 21;
+  return (
+    level !== 0 && words[tag + 1] === high && (words[tag] as number) >>> shift === low >>> shift
+  );
 }

@@ -162,7 +162,7 @@ export class Bench {
   /** Runs from `pc` until the program, or the trap it takes, ends in `wfi`. */
   finish(from: bigint | string = RAM): void {
     this.pc = typeof from === 'string' ? this.at(from) : from;
-    const end = this.run(500);
+    const end = this.run(20_000);
     const isWaiting = end === 'waiting' || [TRAP_PAGE, HANDLER].includes(this.pc & ~15n);
     if (!isWaiting) throw new Error(`the program ended with '${end}' at ${this.pc.toString(16)}`);
   }
