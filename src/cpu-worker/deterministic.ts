@@ -73,7 +73,12 @@ export class DeterministicRun {
     // 'stopped' until `#admit` has seen their state.
     this.#slots = Array.from({ length: machine.parts.plan.harts }, (_, id) => {
       const supervisor = options.supervisor?.(id);
-      return { hart: machine.hart(id, supervisor), supervisor, status: 'stopped', wakeAt: Infinity };
+      return {
+        hart: machine.hart(id, supervisor),
+        supervisor,
+        status: 'stopped',
+        wakeAt: Infinity,
+      };
     });
     this.harts = this.#slots.map(({ hart }) => hart);
     const { tlb } = options;
