@@ -1,6 +1,6 @@
 /**
  * Remote fences: the monitor's own shootdown, by mailbox and acknowledgement in shared memory. No guest
- * code takes part, so none can forge an acknowledgement.
+ * code takes part, so none can forge an acknowledgement. Upholds NK-11.
  *
  * The issuer holds the monitor's lock and has already changed the tables. For each target it writes the
  * fence into the target's queue, then adds one to `fenceRequest`, then looks at the target's state. The
@@ -8,15 +8,18 @@
  * sees the other: a target that runs is waited for, one that is parked will fence before its next
  * instruction and need not be woken.
  *
- * The queue is a ring that the issuer may lap. The target reads its entries first and the request count
- * after; if the count has run too far ahead, it forgets everything instead.
+ * The queue is a ring that the issuer may lap, because it waits for nobody who is parked. Entry n is
+ * written over by entry n + FENCE_QUEUE, and that while the count still is n + FENCE_QUEUE. So the
+ * target reads its entries first and the count after: if the count has come that far, what it read may
+ * be of two fences, and it forgets everything instead.
+ *
+ * The protocol is over shared words alone, so that test/nested-kernel/fence.test.ts visits every
+ * schedule of the code that ships.
  */
-import { HART_STATE, HartBlock, PENDING } from '../machine/core/hart-block.ts';
+import { relax, type SharedWord, type SharedWords } from 'sharedarraybuffer-utils';
+import { HART_STATE } from '../machine/core/hart-block.ts';
 import type { Hart } from '../machine/hart.ts';
-import { signalHart } from '../machine/hart-lines.ts';
-import { hartBase, type MemoryPlan } from '../machine/memory-plan.ts';
-import { relax, Word32 } from 'sharedarraybuffer-utils';
-import { FENCE_QUEUE, FENCE_WORDS, type MonitorView } from './tables.ts';
+import { FENCE_QUEUE, FENCE_WORDS } from './tables.ts';
 
 export interface Fence {
   readonly low: number;
@@ -49,106 +52,70 @@ export function fenceHere(hart: Hart, fence: Fence): void {
 /** A fence for instructions only. */
 export const CODE_FENCE: Fence = { low: 0, high: 0, pages: 0, asid: -1, code: true };
 
-/** The words of every hart that fences need, for any thread. */
-export class FenceBoard {
-  readonly #words: Int32Array;
-  readonly #plan: MemoryPlan;
-  readonly #tables: MonitorView;
-  readonly #request: Word32[];
-  readonly #acked: Word32[];
-  readonly #state: Word32[];
+/** The words of one target. */
+export interface FenceTarget {
+  /** Fences ever asked. Written by issuers, one at a time, under the monitor's lock. */
+  readonly request: SharedWord;
+  /** Fences ever served. Written by the target; issuers wait on it. */
+  readonly acked: SharedWord;
+  /** HART_STATE. */
+  readonly state: SharedWord;
+  /** A ring of FENCE_QUEUE entries. Written by issuers. */
+  readonly queue: SharedWords;
+}
 
-  constructor(memory: SharedArrayBuffer, plan: MemoryPlan, tables: MonitorView) {
-    this.#words = new Int32Array(memory);
-    this.#plan = plan;
-    this.#tables = tables;
-    const cells = (field: 'fenceRequest' | 'fenceAcked' | 'state'): Word32[] =>
-      Array.from(
-        { length: plan.harts },
-        (_, hart) => new Word32(memory, hartBase(plan, hart) + HartBlock.offset[field]),
-      );
-    this.#request = cells('fenceRequest');
-    this.#acked = cells('fenceAcked');
-    this.#state = cells('state');
-  }
+/**
+ * Asks a target for a fence. Under the monitor's lock.
+ * @returns the number to wait for, or -1 if the target is not running and there is nothing to wait for
+ */
+export function askFence(target: FenceTarget, fence: Fence): number {
+  const number = target.request.load();
+  const at = (number & (FENCE_QUEUE - 1)) * FENCE_WORDS;
+  target.queue.store(at, fence.low);
+  target.queue.store(at + 1, fence.high);
+  target.queue.store(at + 2, fence.code ? -fence.pages - 1 : fence.pages);
+  target.queue.store(at + 3, fence.asid);
+  target.request.store((number + 1) | 0);
+  return target.state.load() === HART_STATE.RUNNING ? (number + 1) | 0 : -1;
+}
 
-  /**
-   * Fences here and on every target, and returns when all have acknowledged or are parked. Caller holds
-   * the monitor's lock; so no fence can be asked of it meanwhile.
-   * @param isTarget which other harts may have the translations
-   */
-  everywhere(hart: Hart, fence: Fence, isTarget: (hart: number) => boolean): void {
-    fenceHere(hart, fence);
-    hart.count('shootdownsSent');
-    const waitFor: { hart: number; request: number }[] = [];
-    for (let target = 0; target < this.#plan.harts; target++) {
-      if (target === hart.id || !isTarget(target)) continue;
-      const request = this.#ask(target, fence);
-      if ((this.#state[target] as Word32).load() !== HART_STATE.RUNNING) continue;
-      signalHart(this.#words, this.#plan, target, PENDING.FENCE);
-      hart.count('shootdownIpis');
-      waitFor.push({ hart: target, request });
-    }
-    if (waitFor.length === 0) return;
-    const start = performance.now();
-    for (const { hart: target, request } of waitFor) this.#await(target, request);
-    hart.count('shootdownWaitNs', Math.round((performance.now() - start) * 1e6));
+/** Returns when the target has served a request, or is parked. Counts may wrap around. */
+export function awaitFence(target: FenceTarget, request: number): void {
+  for (let turn = 0; ; turn++) {
+    const seen = target.acked.load();
+    if (((seen - request) | 0) >= 0 || target.state.load() !== HART_STATE.RUNNING) return;
+    relax(turn, target.acked, seen);
   }
+}
 
-  #ask(target: number, fence: Fence): number {
-    const request = this.#request[target] as Word32;
-    const number = request.load();
-    const at = (target * FENCE_QUEUE + (number % FENCE_QUEUE)) * FENCE_WORDS;
-    this.#tables.fenceQueue.set(
-      [fence.low, fence.high, fence.code ? -fence.pages - 1 : fence.pages, fence.asid],
-      at,
-    );
-    request.store(number + 1);
-    return number + 1;
-  }
+/** What a target does for itself. */
+export interface FenceServant {
+  fence(fence: Fence): void;
+  /** Every translation and every decoded instruction. */
+  forgetAll(): void;
+}
 
-  #await(target: number, request: number): void {
-    const acked = this.#acked[target] as Word32;
-    const state = this.#state[target] as Word32;
-    for (let turn = 0; ; turn++) {
-      const seen = acked.load();
-      if (seen >= request || state.load() !== HART_STATE.RUNNING) return;
-      relax(turn, acked, seen);
-    }
+/** Does what was asked and acknowledges it. The target's own thread only. @returns how many it served */
+export function serveFences(target: FenceTarget, servant: FenceServant): number {
+  const done = target.acked.load();
+  const asked = target.request.load();
+  const waiting = (asked - done) | 0;
+  if (waiting === 0) return 0;
+  const fences: Fence[] = [];
+  for (let n = 0; n < waiting && waiting < FENCE_QUEUE; n++) {
+    const at = ((done + n) & (FENCE_QUEUE - 1)) * FENCE_WORDS;
+    const pages = target.queue.load(at + 2);
+    fences.push({
+      low: target.queue.load(at),
+      high: target.queue.load(at + 1),
+      pages: pages < 0 ? -pages - 1 : pages,
+      asid: target.queue.load(at + 3),
+      code: pages < 0,
+    });
   }
-
-  /** Does what was asked of this hart and acknowledges it. The hart's own thread only. */
-  serve(hart: Hart): void {
-    const request = this.#request[hart.id] as Word32;
-    const acked = this.#acked[hart.id] as Word32;
-    const done = acked.load();
-    const asked = request.load();
-    if (asked === done) return;
-    const fences: Fence[] = [];
-    for (let number = done; number < asked && asked - done <= FENCE_QUEUE; number++) {
-      const at = (hart.id * FENCE_QUEUE + (number % FENCE_QUEUE)) * FENCE_WORDS;
-      const [low, high, pages, asid] = this.#tables.fenceQueue.subarray(
-        at,
-        at + FENCE_WORDS,
-      ) as unknown as number[];
-      const code = (pages as number) < 0;
-      fences.push({
-        low: low as number,
-        high: high as number,
-        pages: code ? -(pages as number) - 1 : (pages as number),
-        asid: asid as number,
-        code,
-      });
-    }
-    // Lapped while we read: what we read may be of two fences.
-    if (request.load() - done > FENCE_QUEUE) {
-      hart.fenceAll(-1);
-      hart.fenceI();
-    } else {
-      for (const fence of fences) fenceHere(hart, fence);
-    }
-    hart.count('shootdownsServed', asked - done);
-    acked.store(asked);
-    acked.notify();
-  }
+  if (((target.request.load() - done) | 0) >= FENCE_QUEUE) servant.forgetAll();
+  else for (const fence of fences) servant.fence(fence);
+  target.acked.store(asked);
+  target.acked.notify();
+  return waiting;
 }

@@ -10,7 +10,8 @@ import type { Machine } from '../machine/machine.ts';
 import { hartBase } from '../machine/memory-plan.ts';
 import { LAYOUT, STATUS } from './abi.ts';
 import type { Ablation, MonitorConfig } from './config.ts';
-import { FenceBoard, type Fence } from './fence.ts';
+import type { Fence } from './fence.ts';
+import { FenceBoard } from './fence-board.ts';
 import { Frames } from './frames.ts';
 import { append, type LedgerEntry, type RuleName } from './ledger.ts';
 import { createMechanism } from './mechanisms/index.ts';
@@ -53,7 +54,7 @@ export class Shared {
       plan.monitor + MonitorBlock.sizeBytes,
       plan.ramBytes / 4096,
     );
-    this.fences = new FenceBoard(machine.memory, plan, this.tables);
+    this.fences = new FenceBoard(machine.memory, plan);
     this.domains = config.contexts?.domains.length ?? 1;
     this.#ablated = new Set(config.ablate);
     this.paging = new Paging({
