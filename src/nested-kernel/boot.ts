@@ -31,6 +31,7 @@ import {
 import { DIRECT, DIRECT_RIGHTS, halves, Shared } from './shared.ts';
 import { windowBase } from './spaces.ts';
 import { DOMAIN_STATE, FRAME, HSM, MAX_DOMAINS, monitorTableBytes } from './tables.ts';
+import { Threads } from './threads.ts';
 
 export { monitorTableBytes };
 
@@ -105,14 +106,22 @@ export function boot(machine: Machine, request: BootRequest): MonitorConfig {
   const { initrd } = request;
   const end = RAM_BASE + usable;
   const initrdAt = initrd === undefined ? end : pageBelow(end, initrd.length);
-  if (initrd !== undefined) machine.load(initrdAt, initrd);
   const tree = request.deviceTree({
     ...(reserved === 0 ? {} : { reserved: { base: end, sizeBytes: reserved } }),
     ...(initrd === undefined ? {} : { initrd: { base: initrdAt, sizeBytes: initrd.length } }),
   });
   const treeAt = pageBelow(initrdAt, tree.length);
+  const imageEnd = Math.max(...request.image.segments.map((s) => s.physical + s.sizeBytes));
+  if (treeAt < imageEnd) {
+    throw new BootError(
+      `${request.image.name}: the first file system (${initrd?.length ?? 0} bytes) does not fit in RAM ` +
+        `beside the kernel; use --memory to give it more`,
+    );
+  }
+  if (initrd !== undefined) machine.load(initrdAt, initrd);
   machine.load(treeAt, tree);
   const treeAddress = separated ? LAYOUT.DIRECT_BASE + BigInt(treeAt - RAM_BASE) : BigInt(treeAt);
+  new Threads(shared.tables).create(base.bootHart);
   Atomics.store(shared.tables.hsm, 0, HSM.START_PENDING);
   shared.startHart(0, halves(BigInt(request.image.entry)), halves(treeAddress));
   return config;

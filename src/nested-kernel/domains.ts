@@ -67,18 +67,22 @@ export class Domains {
     }
   }
 
-  /** Leaves a domain that was stopped under this hart; and one whose call lasts too long is stopped. */
-  check(hart: Hart): void {
+  /**
+   * Leaves a domain that was stopped under this hart; and one whose call lasts too long is stopped.
+   * @returns whether it left, and so ended the trap
+   */
+  check(hart: Hart): boolean {
     const thread = hart.get('thread');
-    if (thread < 0 || hart.get('domain') <= 0) return;
+    if (thread < 0 || hart.get('domain') <= 0) return false;
     if (this.#gates.isStale(thread)) {
       this.#gates.unwind(hart, thread);
-      return;
+      return true;
     }
     const budget = this.#shared.config.contexts?.domains[this.#threads.domain(thread)]?.budget ?? 0;
-    if (budget === 0 || this.#shared.isAblated('budget')) return;
-    if (this.#gates.usedNow(hart, thread) > budget)
-      this.contain(hart, 'budget', -1, hart.pcLow, hart.pcHigh);
+    if (budget === 0 || this.#shared.isAblated('budget')) return false;
+    if (this.#gates.usedNow(hart, thread) <= budget) return false;
+    this.contain(hart, 'budget', -1, hart.pcLow, hart.pcHigh);
+    return true;
   }
 
   stopped(): Answer {
@@ -98,24 +102,22 @@ export class Domains {
     const { tables, config, domains } = this.#shared;
     if (domain < 1 || domain >= domains) return { status: STATUS.INVALID_PARAM, value: 0 };
     const context = config.contexts?.domains[domain];
-    if (
-      context === undefined ||
-      Atomics.load(tables.domainState, domain) !== DOMAIN_STATE.STOPPED
-    ) {
-      return { status: STATUS.INVALID_PARAM, value: 0 };
-    }
-    if (this.#isInside(domain)) return { status: STATUS.FRAME_BUSY, value: 0 };
+    if (context === undefined) return { status: STATUS.INVALID_PARAM, value: 0 };
     const minute = Math.floor(hart.clock.now() / TICKS_PER_MINUTE);
+    let isOver = false;
     const answer = this.#shared.locked(hart, (): Answer => {
+      // Looked at under the lock: of two that ask at once, one restarts it. A domain that is down
+      // stays down until we are done, so whoever is inside now was inside when it went down.
+      if (Atomics.load(tables.domainState, domain) !== DOMAIN_STATE.STOPPED)
+        return { status: STATUS.INVALID_PARAM, value: 0 };
+      if (this.#isInside(domain)) return { status: STATUS.FRAME_BUSY, value: 0 };
       if (tables.domainMinute[domain] !== minute) {
         tables.domainMinute[domain] = minute;
         tables.domainRestartsInMinute[domain] = 0;
       }
-      if (
-        context.restarts > 0 &&
-        (tables.domainRestartsInMinute[domain] as number) >= context.restarts
-      ) {
+      if ((tables.domainRestartsInMinute[domain] as number) >= context.restarts) {
         Atomics.store(tables.domainState, domain, DOMAIN_STATE.QUARANTINED);
+        isOver = true;
         return { status: STATUS.DENIED, value: 0 };
       }
       tables.domainRestartsInMinute[domain] = (tables.domainRestartsInMinute[domain] as number) + 1;
@@ -135,10 +137,19 @@ export class Domains {
         domain,
         value: answer.value,
       });
-    } else {
+    } else if (isOver) {
       this.#shared.record(hart, { kind: 'QUARANTINE', rule: 'restart-limit', domain });
     }
     return answer;
+  }
+
+  /** A thread has ended: what it was to start is down again, so that another can. */
+  abandon(hart: Hart, thread: number): void {
+    const { domainState, domainStarter } = this.#shared.tables;
+    for (let domain = 1; domain < this.#shared.domains; domain++) {
+      const isStarting = Atomics.load(domainState, domain) === DOMAIN_STATE.STARTING;
+      if (isStarting && domainStarter[domain] === thread) this.stop(hart, domain);
+    }
   }
 
   /** Some hart runs in the domain. Threads that left a frame of it behind find it stale. */

@@ -2,8 +2,9 @@
  * The monitor: the machine mode of one hart, over tables that all harts share. Every trap that is not the
  * core's own arrives here; this file only says whose it is.
  */
-import { HART_STATE, HartBlock, PRIVILEGE } from '../machine/core/hart-block.ts';
+import { HART_STATE, HartBlock, PENDING, PRIVILEGE } from '../machine/core/hart-block.ts';
 import { CSR } from '../machine/csr-numbers.ts';
+import { signalHart } from '../machine/hart-lines.ts';
 import { IRQ, type Hart, type MachineMode } from '../machine/hart.ts';
 import type { Machine } from '../machine/machine.ts';
 import { PMP } from '../machine/pmp.ts';
@@ -13,12 +14,13 @@ import { CALL, CORDON_EID, STATUS } from './abi.ts';
 import type { MonitorConfig } from './config.ts';
 import { Domains } from './domains.ts';
 import { CODE_FENCE } from './fence.ts';
-import { CORE_EXCEPTIONS, CORE_INTERRUPTS, Gates } from './gates.ts';
+import { Gates } from './gates.ts';
 import { Sbi } from './sbi.ts';
 import { halves, Shared } from './shared.ts';
 import { Spaces, type Answer } from './spaces.ts';
-import { HSM } from './tables.ts';
-import { Threads } from './threads.ts';
+import { CORE_COUNTERS, CORE_EXCEPTIONS, CORE_INTERRUPTS } from './supervisor-state.ts';
+import { FRAME_KIND, HSM } from './tables.ts';
+import { AT, Threads } from './threads.ts';
 
 const A0 = 10;
 const A1 = 11;
@@ -49,8 +51,8 @@ export class Monitor implements MachineMode {
     this.machine = machine;
     this.config = config;
     this.shared = new Shared(machine, config, hart);
-    this.#sbi = new Sbi(this.shared, [CORDON_EID]);
-    this.#threads = new Threads(this.shared.tables);
+    this.#threads = new Threads(this.shared.tables, config.contexts?.threads);
+    this.#sbi = new Sbi(this.shared, [CORDON_EID], this.isSeparated ? this.#threads : undefined);
     this.#spaces = new Spaces(this.shared);
     if (this.isSeparated) {
       this.#gates = new Gates(this.shared, this.#threads, this.#spaces);
@@ -73,9 +75,17 @@ export class Monitor implements MachineMode {
     const pcHigh = hart.words[block + pc + 1] as number;
     const argumentLow = hart.words[block + argument] as number;
     const argumentHigh = hart.words[block + argument + 1] as number;
-    hart.reset(pcLow, pcHigh);
+    // A reset forgets every translation and every count; no fence may be asked of the hart meanwhile.
+    this.shared.locked(hart, () => {
+      const asked = hart.get('fenceRequest');
+      hart.reset(pcLow, pcHigh);
+      this.shared.fences.restart(hart, asked);
+    });
+    // It forgot its pending word as well: a stop that came before is asked for again.
+    if (this.machine.control.stop.load() !== 0)
+      signalHart(this.machine.words, this.machine.parts.plan, hart.id, PENDING.STOP);
     this.shared.paging.chargeTo(hart);
-    hart.writeCsr(CSR.mcounteren, 7, 0);
+    hart.writeCsr(CSR.mcounteren, CORE_COUNTERS, 0);
     hart.writeCsr(CSR.menvcfg, 0, 1 << 31);
     hart.setX(A0, hart.id, 0);
     hart.setX(A1, argumentLow, argumentHigh);
@@ -100,13 +110,15 @@ export class Monitor implements MachineMode {
     hart.writeCsr(CSR.mideleg, CORE_INTERRUPTS, 0);
     if (!this.shared.isAblated('frame-types')) this.#pmpGuardPool(hart);
     this.#pmpAllowRest(hart, 15);
-    // Hart h starts in thread h, in the core, with no user half.
-    this.#threads.create(hart.id);
-    this.#threads.take(hart.id, hart.id);
+    // Hart h starts in thread h, which whoever starts it has made, in the core, with no user half.
+    if (!this.#threads.take(hart.id, hart.id)) throw new Error(`hart ${hart.id} has no thread`);
+    this.#threads.arrive(hart.id, hart.id);
     hart.set('thread', hart.id);
     hart.set('domain', 0);
     Atomics.store(this.shared.tables.activeSpace, hart.id, 0);
     this.shared.mechanism.install(hart);
+    this.shared.mechanism.activate(hart, 0, 0);
+    this.#gates?.start();
     if (!this.shared.isAblated('tvm'))
       hart.writeCsr(CSR.mstatus, hart.csrLow('mstatus') | MSTATUS_BITS.TVM, 0);
     const [entryLow, entryHigh] = halves(parseAddress(contexts.entry));
@@ -155,7 +167,8 @@ export class Monitor implements MachineMode {
       if (this.#gates?.ecall(hart) !== true) this.#monitorCall(hart);
       return;
     }
-    if (hart.get('domain') > 0 && from === PRIVILEGE.S) {
+    // Whatever else a sandboxed domain causes; its mode is S, for it cannot leave it.
+    if (hart.get('domain') > 0) {
       this.#domains?.contain(
         hart,
         ruleOf(cause),
@@ -172,9 +185,7 @@ export class Monitor implements MachineMode {
   #interrupt(hart: Hart, cause: number): void {
     if (hart.get('domain') > 0 && this.#gates !== undefined) {
       // A call that lasts too long ends here, before the core would preempt and forget it.
-      const thread = hart.get('thread');
-      this.#domains?.check(hart);
-      if (hart.get('thread') !== thread || hart.mode !== PRIVILEGE.M) return;
+      if (this.#domains?.check(hart) === true) return;
       this.#gates.interrupt(hart, cause);
       return;
     }
@@ -226,7 +237,7 @@ export class Monitor implements MachineMode {
   #monitorCall(hart: Hart): void {
     const extension = hart.xLow(A7);
     const func = hart.xLow(A6);
-    let answer: { status: number; value: number; legacy?: boolean; stops?: boolean };
+    let answer: { status: number; value: number; legacy?: boolean };
     if (hart.get('domain') > 0) {
       this.shared.deny(hart, 'monitor-call-from-core', {
         addressLow: extension,
@@ -257,22 +268,18 @@ export class Monitor implements MachineMode {
     switch (func) {
       case CALL.THREAD_CREATE: {
         const thread = argument(0);
-        if (!this.#threads.isSlot(thread) || this.#threads.isAlive(thread)) return invalid;
-        this.#threads.create(thread);
+        if (!this.#threads.isSlot(thread) || !this.#threads.create(thread)) return invalid;
         return { status: STATUS.OK, value: 0 };
       }
       case CALL.THREAD_SWITCH:
         return this.#switchThread(hart, argument(0)) ? { status: STATUS.OK, value: 0 } : invalid;
       case CALL.THREAD_EXIT: {
         const thread = argument(0);
-        if (
-          !this.#threads.isSlot(thread) ||
-          !this.#threads.isAlive(thread) ||
-          this.#threads.runsOn(thread) !== -1
-        )
-          return invalid;
-        if (this.#threads.depth(thread) !== 0) return { status: STATUS.DEPTH, value: 0 };
-        this.#threads.remove(thread);
+        if (!this.#threads.isSlot(thread)) return invalid;
+        const end = this.#threads.remove(thread);
+        if (end === 'busy') return invalid;
+        if (end === 'inside') return { status: STATUS.DEPTH, value: 0 };
+        this.#domains.abandon(hart, thread);
         return { status: STATUS.OK, value: 0 };
       }
       case CALL.SPACE_CREATE:
@@ -331,17 +338,17 @@ export class Monitor implements MachineMode {
   /** The domain that called the core on this thread, 0 if nobody did. */
   #callerOfCore(hart: Hart): number {
     const top = this.#threads.top(hart.get('thread'));
-    return top < 0 ? 0 : this.#threads.callerAt(top);
+    // An interrupt is no call: the core may not act for the domain that it hit.
+    const isCall = top >= 0 && this.#threads.words[top + AT.kind] === FRAME_KIND.CALL;
+    return isCall ? this.#threads.callerAt(top) : 0;
   }
 
   #switchThread(hart: Hart, next: number): boolean {
     const current = hart.get('thread');
     if (next === current) return true;
-    if (!this.#threads.isSlot(next) || !this.#threads.isAlive(next)) return false;
-    if (this.#threads.domain(next) !== 0) return false;
-    const { taken, migrated } = this.#threads.take(next, hart.id);
-    if (!taken) return false;
-    if (migrated) hart.count('migrations');
+    if (!this.#threads.isSlot(next) || !this.#threads.take(next, hart.id)) return false;
+    // A thread that nobody runs was left in the core: only the core gives one away.
+    if (this.#threads.arrive(next, hart.id)) hart.count('migrations');
     this.#threads.release(current);
     hart.set('thread', next);
     return true;
@@ -351,13 +358,24 @@ export class Monitor implements MachineMode {
 
   serve(hart: Hart): void {
     this.shared.paging.chargeTo(hart);
+    if (Atomics.load(this.shared.tables.hsm, hart.id) === HSM.START_PENDING) {
+      // Started again before its thread had come to rest.
+      this.start(hart);
+      hart.state = HART_STATE.RUNNING;
+    }
     this.shared.fences.serve(hart);
     if (this.#domains !== undefined && hart.get('domain') > 0 && hart.mode !== PRIVILEGE.M)
       this.#checkRunning(hart);
   }
 
-  /** Called between two slices of a run: budgets. */
+  /** Called between two slices of a run: budgets; and a hart that asked to be stopped comes to rest. */
   tick(hart: Hart): void {
+    const { hsm } = this.shared.tables;
+    if (Atomics.load(hsm, hart.id) === HSM.STOP_PENDING) {
+      hart.state = HART_STATE.STOPPED;
+      Atomics.store(hsm, hart.id, HSM.STOPPED);
+      return;
+    }
     if (this.#domains !== undefined && hart.get('domain') > 0 && hart.mode !== PRIVILEGE.M)
       this.#checkRunning(hart);
   }
@@ -372,8 +390,7 @@ export class Monitor implements MachineMode {
       status | (PRIVILEGE.S << MSTATUS_BITS.MPP_SHIFT),
       hart.csrHigh('mstatus'),
     );
-    this.#domains?.check(hart);
-    if (hart.mode === PRIVILEGE.M) hart.mret();
+    if (this.#domains?.check(hart) !== true) hart.mret();
   }
 }
 

@@ -2,7 +2,6 @@
  * The standard SBI, version 2.0: base, timer, IPI, remote fences, hart state, system reset, debug console,
  * and the legacy console of version 0.1 that small kernels still use.
  */
-import { HART_STATE } from '../machine/core/hart-block.ts';
 import { IRQ, type Hart } from '../machine/hart.ts';
 import { setInterruptLine } from '../machine/hart-lines.ts';
 import { EXIT_REASON } from '../machine/memory-plan.ts';
@@ -12,6 +11,7 @@ import { CODE_FENCE } from './fence.ts';
 import { RAM_FRAME } from './paging.ts';
 import type { Shared } from './shared.ts';
 import { FRAME, HSM } from './tables.ts';
+import type { Threads } from './threads.ts';
 
 export const EID = {
   PUTCHAR: 0x01,
@@ -39,18 +39,21 @@ export interface SbiAnswer {
   readonly value: number;
   /** The legacy calls give nothing in a1. */
   readonly legacy?: boolean;
-  /** The hart does not go on behind the call. */
-  readonly stops?: boolean;
 }
 const ok = (value = 0): SbiAnswer => ({ status: STATUS.OK, value });
 const fail = (status: number): SbiAnswer => ({ status, value: 0 });
 
 export class Sbi {
   readonly #shared: Shared;
+  readonly #threads: Threads | undefined;
   readonly #extensions: ReadonlySet<number>;
 
-  /** @param vendor extensions that the caller handles, for probing */
-  constructor(shared: Shared, vendor: readonly number[]) {
+  /**
+   * @param vendor extensions that the caller handles, for probing
+   * @param threads of a separated kernel: each hart has one from its start to its stop
+   */
+  constructor(shared: Shared, vendor: readonly number[], threads: Threads | undefined) {
+    this.#threads = threads;
     this.#shared = shared;
     this.#extensions = new Set([...Object.values(EID), ...vendor]);
   }
@@ -168,10 +171,18 @@ export class Sbi {
           return fail(STATUS.INVALID_PARAM);
         const { contexts } = this.#shared.config;
         // With separation a hart starts where the image says, in the core's view.
-        if (contexts !== undefined && hart.x(A0 + 1) !== Number(BigInt(contexts.entryPhys)))
+        if (
+          this.#threads !== undefined &&
+          hart.x(A0 + 1) !== Number(BigInt(contexts?.entryPhys ?? 0))
+        )
           return fail(STATUS.INVALID_ADDRESS);
-        if (Atomics.compareExchange(hsm, target, HSM.STOPPED, HSM.START_PENDING) !== HSM.STOPPED)
+        if (Atomics.load(hsm, target) !== HSM.STOPPED) return fail(STATUS.ALREADY_AVAILABLE);
+        // The hart's first thread; it may live on elsewhere from the hart's life before.
+        if (this.#threads?.create(target) === false) return fail(STATUS.FAILED);
+        if (Atomics.compareExchange(hsm, target, HSM.STOPPED, HSM.START_PENDING) !== HSM.STOPPED) {
+          this.#threads?.remove(target);
           return fail(STATUS.ALREADY_AVAILABLE);
+        }
         this.#shared.startHart(
           target,
           [hart.xLow(A0 + 1), hart.xHigh(A0 + 1)],
@@ -180,10 +191,7 @@ export class Sbi {
         return ok();
       }
       case 1:
-        Atomics.store(hsm, hart.id, HSM.STOPPED);
-        hart.state = HART_STATE.STOPPED;
-        hart.requestReturn();
-        return { status: 0, value: 0, stops: true };
+        return this.#stopHart(hart);
       case 2: {
         const target = hart.x(A0);
         if (!Number.isInteger(target) || target < 0 || target >= plan.harts)
@@ -198,6 +206,24 @@ export class Sbi {
     }
   }
 
+  /**
+   * The hart takes no further instruction; the monitor puts it to rest when it has left its run
+   * (`Monitor.tick`), and only then can it be started again. Its thread ends with it.
+   */
+  #stopHart(hart: Hart): SbiAnswer {
+    const thread = hart.get('thread');
+    if (this.#threads !== undefined) {
+      if (this.#threads.depth(thread) !== 0) return fail(STATUS.FAILED);
+      this.#threads.release(thread);
+      this.#threads.remove(thread);
+      Atomics.store(this.#shared.tables.activeSpace, hart.id, 0);
+      this.#shared.mechanism.activate(hart, 0, 0);
+    }
+    Atomics.store(this.#shared.tables.hsm, hart.id, HSM.STOP_PENDING);
+    hart.requestReturn();
+    return ok();
+  }
+
   #reset(hart: Hart, func: number): SbiAnswer {
     if (func !== 0) return fail(STATUS.NOT_SUPPORTED);
     const type = hart.xLow(A0);
@@ -208,7 +234,7 @@ export class Sbi {
       reason === 0 ? 0 : 1,
       hart.id,
     );
-    return { status: 0, value: 0, stops: true };
+    return ok();
   }
 
   #put(hart: Hart, byte: number): void {

@@ -10,7 +10,10 @@ import { MAX_HARTS, MAX_SPACES, MAX_THREADS } from './abi.ts';
 /** Domains of one image, the core included. */
 export const MAX_DOMAINS = 16;
 
-/** Calls a thread may have outstanding over all domains. */
+/**
+ * Frames of a domain stack. Calls leave the last one free: an interrupt needs a frame only in a domain
+ * that a call has entered, so it always finds that one.
+ */
 export const MAX_DEPTH = 16;
 
 /** Ledger records kept; older ones are overwritten and counted. */
@@ -53,10 +56,11 @@ export const FRAME_KIND = { CALL: 1, INTERRUPT: 2 } as const;
 export const CopyBack = layout('CopyBack', {
   callerLow: i32,
   callerHigh: i32,
-  calleePhysical: i32.doc('offset from the start of RAM'),
+  calleeHost: i32.doc('offset in the shared memory'),
   sizeBytes: i32,
 });
-export const MAX_COPY_BACKS = 6;
+/** Arguments of a gate, all of which may be buffers that come back: those that have registers (psABI). */
+export const MAX_ARGUMENTS = 8;
 
 /** One frame of a thread's domain stack. */
 export const StackFrame = layout('StackFrame', {
@@ -71,15 +75,15 @@ export const StackFrame = layout('StackFrame', {
   pc: i32Array(2).doc('where the caller goes on'),
   x: i32Array(64).doc("the caller's registers; of a call only those that it may rely on"),
   copies: i32,
-  copyBacks: i32Array((CopyBack.sizeBytes / 4) * MAX_COPY_BACKS),
+  copyBacks: i32Array((CopyBack.sizeBytes / 4) * MAX_ARGUMENTS),
   since: i32Array(2).doc('instret of the hart when the callee last began to run, as a float64'),
   used: i32Array(2).doc('instructions the callee has retired in this call before `since`'),
 });
 
 /** One thread slot. Owned by the hart that runs the thread; by nobody else while it runs. */
 export const Thread = layout('Thread', {
-  alive: i32,
-  hart: i32.doc('the hart that runs it, or -1. Compare-exchanged'),
+  alive: i32.doc('1: in use; 2: being made. Compare-exchanged'),
+  hart: i32.doc('the hart that runs it, -1 if none does, -2 while it ends. Compare-exchanged'),
   depth: i32,
   lastHart: i32,
   frames: i32Array((StackFrame.sizeBytes / 4) * MAX_DEPTH),

@@ -8,6 +8,8 @@ import { MAX_DEPTH, StackFrame, Thread, type MonitorView } from './tables.ts';
 const THREAD_WORDS = Thread.sizeBytes / 4;
 const FRAME_WORDS = StackFrame.sizeBytes / 4;
 const threadWord = (field: keyof typeof Thread.offset): number => Thread.offset[field] / 4;
+const DEPTH = threadWord('depth');
+const FRAMES = threadWord('frames');
 const frameWord = (field: keyof typeof StackFrame.offset): number => StackFrame.offset[field] / 4;
 
 /** Word offsets of the fields of a stack frame. */
@@ -28,16 +30,23 @@ export const AT = {
   used: frameWord('used'),
 } as const;
 
+/** `hart` of a thread that nobody runs, and of one that is being removed. */
+const NOBODY = -1;
+const ENDING = -2;
+
 export class Threads {
   /** All slots, as words; a frame is addressed by its first word. */
   readonly words: Int32Array;
+  /** Slots that have a stack in every domain. */
+  readonly #slots: number;
 
-  constructor(tables: MonitorView) {
+  constructor(tables: MonitorView, slots: number = MAX_THREADS) {
     this.words = tables.threads;
+    this.#slots = Math.min(slots, MAX_THREADS);
   }
 
   isSlot(thread: number): boolean {
-    return Number.isInteger(thread) && thread >= 0 && thread < MAX_THREADS;
+    return Number.isInteger(thread) && thread >= 0 && thread < this.#slots;
   }
 
   #at(thread: number, field: keyof typeof Thread.offset): number {
@@ -48,44 +57,64 @@ export class Threads {
     return Atomics.load(this.words, this.#at(thread, 'alive')) === 1;
   }
 
-  create(thread: number): void {
+  /** Makes a thread that is in the core; false if the slot is in use, however many ask at once. */
+  create(thread: number): boolean {
+    const alive = this.#at(thread, 'alive');
+    if (Atomics.compareExchange(this.words, alive, 0, 2) !== 0) return false;
     this.words[this.#at(thread, 'depth')] = 0;
-    Atomics.store(this.words, this.#at(thread, 'hart'), -1);
-    Atomics.store(this.words, this.#at(thread, 'lastHart'), -1);
-    Atomics.store(this.words, this.#at(thread, 'alive'), 1);
+    Atomics.store(this.words, this.#at(thread, 'hart'), NOBODY);
+    Atomics.store(this.words, this.#at(thread, 'lastHart'), NOBODY);
+    Atomics.store(this.words, alive, 1);
+    return true;
   }
 
-  remove(thread: number): void {
+  /**
+   * Ends a thread that no hart runs and that is in the core with nothing outstanding.
+   * @returns 'busy' if one runs it, 'inside' if it has frames; it stays then
+   */
+  remove(thread: number): 'removed' | 'busy' | 'inside' {
+    const hart = this.#at(thread, 'hart');
+    if (
+      !this.isAlive(thread) ||
+      Atomics.compareExchange(this.words, hart, NOBODY, ENDING) !== NOBODY
+    )
+      return 'busy';
+    if (this.depth(thread) !== 0) {
+      Atomics.store(this.words, hart, NOBODY);
+      return 'inside';
+    }
     Atomics.store(this.words, this.#at(thread, 'alive'), 0);
+    return 'removed';
   }
 
-  /** Takes the thread for a hart; false if another runs it. Says whether it ran elsewhere before. */
-  take(thread: number, hart: number): { taken: boolean; migrated: boolean } {
-    const taken = Atomics.compareExchange(this.words, this.#at(thread, 'hart'), -1, hart) === -1;
-    if (!taken) return { taken, migrated: false };
+  /** Takes the thread for a hart; false if it is not there to be taken. */
+  take(thread: number, hart: number): boolean {
+    if (!this.isAlive(thread)) return false;
+    const at = this.#at(thread, 'hart');
+    return Atomics.compareExchange(this.words, at, NOBODY, hart) === NOBODY;
+  }
+
+  /** Notes that the thread runs here; says whether it ran elsewhere before. Its hart only. */
+  arrive(thread: number, hart: number): boolean {
     const last = Atomics.exchange(this.words, this.#at(thread, 'lastHart'), hart);
-    return { taken, migrated: last !== -1 && last !== hart };
+    return last !== NOBODY && last !== hart;
   }
 
   release(thread: number): void {
-    Atomics.store(this.words, this.#at(thread, 'hart'), -1);
-  }
-
-  runsOn(thread: number): number {
-    return Atomics.load(this.words, this.#at(thread, 'hart'));
+    Atomics.store(this.words, this.#at(thread, 'hart'), NOBODY);
   }
 
   depth(thread: number): number {
-    return this.words[this.#at(thread, 'depth')] as number;
+    return this.words[thread * THREAD_WORDS + DEPTH] as number;
   }
 
   setDepth(thread: number, depth: number): void {
-    this.words[this.#at(thread, 'depth')] = depth;
+    this.words[thread * THREAD_WORDS + DEPTH] = depth;
   }
 
   /** First word of the frame at a depth, 0 being the first call out of the core. */
   frame(thread: number, depth: number): number {
-    return this.#at(thread, 'frames') + depth * FRAME_WORDS;
+    return thread * THREAD_WORDS + FRAMES + depth * FRAME_WORDS;
   }
 
   /** First word of the frame on top, or -1. */
@@ -94,8 +123,9 @@ export class Threads {
     return depth === 0 ? -1 : this.frame(thread, depth - 1);
   }
 
-  hasRoom(thread: number): boolean {
-    return this.depth(thread) < MAX_DEPTH;
+  /** The last frame is for an interrupt (`MAX_DEPTH`). */
+  hasRoomForCall(thread: number): boolean {
+    return this.depth(thread) < MAX_DEPTH - 1;
   }
 
   /** The domain that the thread is in: the callee on top, or the core. */
@@ -118,5 +148,13 @@ export class Threads {
       if (this.words[frame + AT.caller] === domain) return frame;
     }
     return -1;
+  }
+
+  /** Whether the thread has entered a domain and not left it yet. */
+  isInside(thread: number, domain: number): boolean {
+    for (let depth = this.depth(thread) - 1; depth >= 0; depth--) {
+      if (this.words[this.frame(thread, depth) + AT.callee] === domain) return true;
+    }
+    return false;
   }
 }
