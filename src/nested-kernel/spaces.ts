@@ -7,7 +7,7 @@
 import type { Hart } from '../machine/hart.ts';
 import { PTE } from '../machine/translation.ts';
 import { LAYOUT, MAX_SPACES, STATUS } from './abi.ts';
-import type { Fence } from './fence.ts';
+import { fenceHere, type Fence } from './fence.ts';
 import { MAX_MAPS } from './frames.ts';
 import { frameOf, leafHigh, leafLow, vpn0, vpn1 } from './paging.ts';
 import { DIRECT, DIRECT_RIGHTS, halves, type Shared, type Status } from './shared.ts';
@@ -79,41 +79,63 @@ export class Spaces {
     return this.#shared.locked(hart, () => {
       const middle = this.table(space);
       if (middle === 0) return refuse(STATUS.INVALID_PARAM);
-      if (this.#isActiveSomewhere(space)) return refuse(STATUS.FRAME_BUSY);
-      const codeFrames: number[] = [];
+      // First say that it is gone, then look where it is active: `activate` does it the other way round.
+      const alive = this.#words.alive[space] as Word32;
+      alive.store(0);
+      if (this.#isActiveSomewhere(space)) {
+        alive.store(1);
+        return refuse(STATUS.FRAME_BUSY);
+      }
+      const noCode: number[] = [];
+      const tables: number[] = [middle];
       for (let index = 0; index < 512; index++) {
         const table = paging.next(middle, index);
         if (table === 0) continue;
-        for (let leaf = 0; leaf < 512; leaf++) this.#dropLeaf(table, leaf, codeFrames);
-        paging.freeTable(table);
+        for (let leaf = 0; leaf < 512; leaf++) this.#dropLeaf(table, leaf, noCode);
+        tables.push(table);
       }
-      (this.#words.alive[space] as Word32).store(0);
       (this.#words.generation[space] as Word32).add(1);
-      paging.freeTable(middle);
+      // Nobody can walk the tables any more, but harts may still hold what they read there before.
+      if (noCode.length > 0) this.#shared.fence(hart, everything(space), () => true);
+      this.#widen(noCode);
+      for (const table of tables) paging.freeTable(table);
       return done();
     });
   }
 
-  /** Takes a leaf out of the tables and the counts; widens the direct map of text that is text no more. */
-  #dropLeaf(table: number, index: number, unmapped: number[]): boolean {
+  /**
+   * Takes a leaf out of the tables and the counts; false if there was none. A frame that is text no
+   * more is noted: the core may write it again, but only after the fence (`#widen`).
+   */
+  #dropLeaf(table: number, index: number, noCode: number[]): boolean {
     const { paging, frames } = this.#shared;
     const pte = paging.read(table, index);
     if ((pte & PTE.V) === 0) return false;
     const frame = frameOf(pte, paging.high);
     paging.write(table, index, 0, 0);
     frames.countMap(frame, (pte & PTE.W) !== 0, (pte & PTE.X) !== 0, -1);
-    if ((pte & PTE.X) !== 0 && frames.executableMaps(frame) === 0)
-      this.#shared.setDirect(frame, DIRECT_RIGHTS);
-    unmapped.push(frame);
+    if ((pte & PTE.X) !== 0 && frames.executableMaps(frame) === 0) noCode.push(frame);
     return true;
+  }
+
+  /** No hart can execute these frames any more: the core may write them. */
+  #widen(frames: readonly number[]): void {
+    for (const frame of frames) this.#shared.setDirect(frame, DIRECT_RIGHTS);
   }
 
   /** The hart's user half becomes that of the space. Its thread is in the core. */
   activate(hart: Hart, space: number): Answer {
-    const table = this.table(space);
-    if (space !== 0 && table === 0) return refuse(STATUS.INVALID_PARAM);
-    // First say that translations may be cached here from now on, then look at what was missed.
+    if (space !== 0 && this.table(space) === 0) return refuse(STATUS.INVALID_PARAM);
+    // First say that translations may be cached here from now on, then look at what was missed; and
+    // whether it still exists: its destruction says that it is gone and then looks where it is active.
     Atomics.store(this.#active, hart.id, space);
+    const table = this.table(space);
+    if (space !== 0 && table === 0) {
+      // The space that was active before may have gone as well meanwhile.
+      Atomics.store(this.#active, hart.id, 0);
+      this.#shared.mechanism.activate(hart, 0, 0);
+      return refuse(STATUS.INVALID_PARAM);
+    }
     if (space !== 0) {
       const generation = (this.#words.generation[space] as Word32).load();
       if (this.#seen[space] !== generation) {
@@ -134,12 +156,16 @@ export class Spaces {
   }
 
   /** Who may have translations of a space: the harts where it is active; others fence when they activate it. */
-  #fenceSpace(hart: Hart, space: number, fence: Fence): void {
+  #fenceSpace(hart: Hart, space: number, fence: Fence, everywhere = false): void {
     const generation = (this.#words.generation[space] as Word32).add(1) + 1;
     const here = this.activeOn(hart) === space;
     // The harts that take part in the fence see the new generation; here we know that we did.
     if (here && this.#seen[space] === generation - 1) this.#seen[space] = generation;
-    this.#shared.fence(hart, fence, (target) => Atomics.load(this.#active, target) === space);
+    this.#shared.fence(
+      hart,
+      fence,
+      (target) => everywhere || Atomics.load(this.#active, target) === space,
+    );
   }
 
   map(hart: Hart, space: number, va: number, frameAddress: number, rights: number): Answer {
@@ -179,7 +205,9 @@ export class Spaces {
 
   #commitMap(hart: Hart, table: number, va: number, frame: number, rights: number): void {
     const shared = this.#shared;
-    const wasCode = shared.frames.executableMaps(frame) > 0;
+    // No hart may write it any more before one may execute it.
+    if ((rights & PTE.X) !== 0 && shared.frames.executableMaps(frame) === 0)
+      this.#narrowDirect(hart, frame, PTE.R);
     shared.paging.write(
       table,
       vpn0(va),
@@ -188,7 +216,6 @@ export class Spaces {
     );
     if (shared.frames.type(frame) === FRAME.CORE) shared.frames.setType(frame, FRAME.USER, 0);
     shared.frames.countMap(frame, (rights & PTE.W) !== 0, (rights & PTE.X) !== 0, 1);
-    if ((rights & PTE.X) !== 0 && !wasCode) this.#narrowDirect(hart, frame, PTE.R);
   }
 
   /** Takes rights from the core's direct map; no hart may use the old ones when it returns. */
@@ -202,13 +229,18 @@ export class Spaces {
     return shared.locked(hart, () => {
       const middle = this.table(space);
       if (middle === 0 || !isUserRange(va, pages)) return refuse(STATUS.INVALID_PARAM);
-      const unmapped: number[] = [];
-      this.#eachLeaf(middle, va, pages, (table, index) => this.#dropLeaf(table, index, unmapped));
-      if (unmapped.length > 0) {
-        (this.#words.pages[space] as Word32).add(-unmapped.length);
-        this.#fenceSpace(hart, space, { low: va | 0, high: 0, pages, asid: space, code: false });
+      const noCode: number[] = [];
+      let unmapped = 0;
+      this.#eachLeaf(middle, va, pages, (table, index) => {
+        if (this.#dropLeaf(table, index, noCode)) unmapped++;
+      });
+      if (unmapped > 0) {
+        (this.#words.pages[space] as Word32).add(-unmapped);
+        const fence = { low: va | 0, high: 0, pages, asid: space, code: false };
+        this.#fenceSpace(hart, space, fence, noCode.length > 0);
       }
-      return done(unmapped.length);
+      this.#widen(noCode);
+      return done(unmapped);
     });
   }
 
@@ -231,6 +263,8 @@ export class Spaces {
         if ((rights & PTE.X) !== 0 && others > 0) status = STATUS.WX;
       });
       if (status !== STATUS.OK && !shared.isAblated('frame-types')) return refuse(status);
+      if ((rights & PTE.X) !== 0) this.#narrowNewCode(hart, middle, va, pages);
+      const noCode: number[] = [];
       let reduced = false;
       let first = -1;
       let last = -1;
@@ -245,9 +279,7 @@ export class Spaces {
         shared.paging.write(table, index, (pte & ~RIGHTS) | rights, high);
         shared.frames.countMap(frame, (rights & PTE.W) !== 0, (rights & PTE.X) !== 0, 1);
         shared.frames.countMap(frame, (pte & PTE.W) !== 0, (pte & PTE.X) !== 0, -1);
-        if ((rights & PTE.X) !== 0 && (pte & PTE.X) === 0) this.#narrowDirect(hart, frame, PTE.R);
-        if ((pte & PTE.X) !== 0 && shared.frames.executableMaps(frame) === 0)
-          shared.setDirect(frame, DIRECT_RIGHTS);
+        if ((pte & PTE.X) !== 0 && shared.frames.executableMaps(frame) === 0) noCode.push(frame);
       });
       if (first >= 0) {
         const fence: Fence = {
@@ -257,11 +289,32 @@ export class Spaces {
           asid: space,
           code: false,
         };
-        if (reduced) this.#fenceSpace(hart, space, fence);
-        else hart.fencePage(first | 0, 0, space);
+        // More rights: a fence here suffices, another hart's spurious fault is retried.
+        if (reduced) this.#fenceSpace(hart, space, fence, noCode.length > 0);
+        else fenceHere(hart, fence);
       }
+      this.#widen(noCode);
       return done();
     });
+  }
+
+  /** Takes the core's right to write from every frame of a range that is about to become text. */
+  #narrowNewCode(hart: Hart, middle: number, va: number, pages: number): void {
+    const { paging, frames } = this.#shared;
+    let count = 0;
+    let last = 0;
+    this.#eachLeaf(middle, va, pages, (table, index) => {
+      const pte = paging.read(table, index);
+      if ((pte & (PTE.V | PTE.X)) !== PTE.V) return;
+      const frame = frameOf(pte, paging.high);
+      if (frames.executableMaps(frame) > 0) return;
+      this.#shared.setDirect(frame, PTE.R);
+      last = frame;
+      count++;
+    });
+    if (count === 1)
+      this.#shared.fence(hart, directFence(this.#shared.directLow(last)), () => true);
+    else if (count > 1) this.#shared.fence(hart, everything(-1), () => true);
   }
 
   /** The leaf entry of a user page, or 0. */
@@ -407,6 +460,7 @@ const directFence = (low: number): Fence => ({
   asid: -1,
   code: false,
 });
+const everything = (asid: number): Fence => ({ low: 0, high: 0, pages: 0, asid, code: false });
 const isUserPage = (va: number): boolean =>
   Number.isInteger(va) && va >= 0 && va % 4096 === 0 && va / 4096 < USER_PAGES;
 const isUserRange = (va: number, pages: number): boolean =>
