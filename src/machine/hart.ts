@@ -88,7 +88,7 @@ const MAX_BURST = 2 ** 30;
 const MOST_RETURNS = 10_000;
 
 /** Why `run` came back. */
-export type RunEnd = 'limit' | 'stopped' | 'waiting' | 'requested';
+export type RunEnd = 'limit' | 'stopped' | 'waiting' | 'paused' | 'requested';
 
 const at = HartBlock.offset;
 const word = (field: keyof typeof at): number => at[field] >> 2;
@@ -268,8 +268,8 @@ export class Hart {
   // --- the run loop ---
 
   /**
-   * Runs until the limit (instructions, about), a stop, a WFI with nothing to do, or a request to the
-   * host. The hart's state is RUNNING meanwhile and PARKED after, so a shootdown need not wait for it.
+   * Runs until the limit (instructions, about), a stop, a WFI with nothing to do, a PAUSE, or a request
+   * to the host. The hart's state is RUNNING meanwhile and PARKED after, so a shootdown need not wait for it.
    */
   run(limit: number): RunEnd {
     this.state = HART_STATE.RUNNING;
@@ -300,17 +300,6 @@ export class Hart {
       if (left <= 0) return 'limit';
       const reason = this.core.run(this.base, Math.min(left, MAX_BURST), record);
       record = 0;
-      if (process.env.TR2)
-        console.log(
-          'exit',
-          reason,
-          (this.pcHigh >>> 0).toString(16),
-          (this.pcLow >>> 0).toString(16),
-          this.mode,
-          this.instret,
-          this.csrLow('scause'),
-          (this.csrLow('stval') >>> 0).toString(16),
-        );
       switch (reason) {
         case EXIT.LIMIT:
           break;
@@ -375,6 +364,9 @@ export class Hart {
           if (!this.#mayWake()) return 'waiting';
           this.#takeInterrupt();
           break;
+        case EXIT.PAUSE:
+          this.#advance(4);
+          return 'paused';
         case EXIT.SFENCE_VMA:
           this.#sfence();
           break;
