@@ -68,6 +68,10 @@ const NO_EVENTS: Readonly<Record<EventKind, number>> = {
   note: 0,
 };
 
+const EVENT_KINDS = Object.keys(NO_EVENTS) as readonly EventKind[];
+/** Of what the guest prints during a pause, as much as the console would keep anyway. */
+const PENDING_CHARACTERS = 1 << 20;
+
 export class Model {
   harts: readonly HartFigures[] = [];
   domains: readonly DomainSample[] = [];
@@ -87,8 +91,9 @@ export class Model {
   #measuredMs: number | undefined;
   #lastSequence = 0;
   #measuredGates = new Float64Array(0);
-  #pendingConsole: string[] = [];
-  #pendingEvents: DashboardEvent[] = [];
+  #pendingConsole = '';
+  #pendingEvents: readonly DashboardEvent[] = [];
+  #pendingCounts: Record<EventKind, number> = { ...NO_EVENTS };
 
   /**
    * Takes what would be lost if nobody fetched it: console text and events. It is shown at the next
@@ -96,23 +101,29 @@ export class Model {
    */
   collect(source: DashboardSource): void {
     const text = source.console();
-    if (text !== '') this.#pendingConsole.push(text);
-    for (const event of source.events(this.#lastSequence)) {
+    if (text !== '')
+      this.#pendingConsole = (this.#pendingConsole + text).slice(-PENDING_CHARACTERS);
+    const events = source.events(this.#lastSequence);
+    for (const event of events) {
       this.eventsLost += event.sequence - this.#lastSequence - 1;
       this.#lastSequence = event.sequence;
-      this.#pendingEvents.push(event);
+      this.#pendingCounts[event.kind]++;
+    }
+    if (events.length > 0) {
+      this.#pendingEvents = [...this.#pendingEvents, ...events].slice(-EVENTS_KEPT);
     }
   }
 
   /** Looks at everything; rates move once RATE_INTERVAL_MS have passed. */
   sample(source: DashboardSource, nowMs: number): void {
     this.collect(source);
-    for (const text of this.#pendingConsole) this.console.write(text);
-    this.#pendingConsole = [];
-    for (const { kind } of this.#pendingEvents) this.eventCounts[kind]++;
+    this.console.write(this.#pendingConsole);
+    this.#pendingConsole = '';
     if (this.#pendingEvents.length > 0) {
       this.events = [...this.events, ...this.#pendingEvents].slice(-EVENTS_KEPT);
       this.#pendingEvents = [];
+      for (const kind of EVENT_KINDS) this.eventCounts[kind] += this.#pendingCounts[kind];
+      this.#pendingCounts = { ...NO_EVENTS };
     }
     this.#startMs ??= nowMs;
     this.elapsedMs = nowMs - this.#startMs;
