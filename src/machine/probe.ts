@@ -104,7 +104,8 @@ type WordField = 'state' | 'mode' | 'domain' | 'view' | 'thread';
 
 /**
  * A 64-bit count that its hart may be advancing: read as halves, and again if the high half moved in
- * between, which happens once in 2^32 instructions.
+ * between, which happens once in 2^32 instructions. The core stores both halves at once; where the
+ * hart's own code stores them one after the other, a look exactly in between is off by 2^32.
  */
 function readCount(words: Int32Array, index: number): number {
   let high = Atomics.load(words, index + 1);

@@ -55,7 +55,7 @@ export interface DashboardOptions extends Partial<TerminalStreams> {
   readonly env?: Readonly<Record<string, string | undefined>>;
 }
 
-/** Takes the terminal. It must be one: `output.isTTY`. */
+/** Takes the terminal. It must be one: `output.isTTY`. @throws what the source throws at the first look */
 export function startDashboard(source: DashboardSource, options: DashboardOptions = {}): Running {
   const dashboard = new Dashboard(source, options);
   return { done: dashboard.done, close: () => dashboard.end('closed') };

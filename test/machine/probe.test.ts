@@ -1,5 +1,5 @@
 import { createHash } from 'node:crypto';
-import { beforeAll, describe, expect, it } from 'vitest';
+import { beforeAll, describe, expect, it, vi } from 'vitest';
 import { COUNTERS, HartBlock } from '../../src/machine/core/hart-block.ts';
 import { ControlBlock, hartBase, planMemory } from '../../src/machine/memory-plan.ts';
 import {
@@ -48,6 +48,26 @@ describe('the probe', () => {
     expect(hart?.counters[counterIndex.shootdownWaitNs]).toBe(1.5e9);
     expect(hart?.counters).toHaveLength(COUNTERS.length);
     expect(other).toMatchObject({ id: 0, state: HART_STATE.STOPPED, instructions: 0 });
+  });
+
+  it('does not mix the halves of a count that passes 2^32 while it is read', () => {
+    const { instret } = HartBlock.at(machine.bytes, hartBase(machine.plan, 0));
+    const highIndex = (instret.byteOffset >> 2) + 1;
+    const load = Atomics.load.bind(Atomics);
+    instret[0] = 0xffff_ffffn;
+    // The hart retires one instruction right after the high half was read for the first time.
+    const spy = vi.spyOn(Atomics, 'load').mockImplementation(((
+      words: Int32Array,
+      index: number,
+    ) => {
+      const value = load(words, index);
+      if (index === highIndex && instret[0] === 0xffff_ffffn) instret[0] = 0x1_0000_0000n;
+      return value;
+    }) as typeof Atomics.load);
+    const seen = createProbe(machine).readHarts()[0]?.instructions;
+    spy.mockRestore();
+    expect(seen).toBe(2 ** 32);
+    instret[0] = 0n;
   });
 
   it('tells why and where the run ended', () => {
