@@ -31,7 +31,7 @@ export interface HartSample {
   readonly counters: Float64Array;
 }
 
-/** How a run ended, or that it has not. */
+/** How a run ended; `code` and `hart` mean nothing while `reason` is NONE. */
 export interface RunEnd {
   /** EXIT_REASON. */
   readonly reason: number;

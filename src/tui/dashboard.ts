@@ -84,6 +84,8 @@ class Dashboard {
   #tickFps = 0;
   #hasEnded = false;
   #layout: Layout = { panes: {}, isSmall: false };
+  /** Of what is typed to the guest: a character may come in pieces. */
+  readonly #decoder = new TextDecoder();
   /** The chunk of input being handled went to the guest: its keys are not ours. */
   #isCaptured = false;
 
@@ -123,7 +125,7 @@ class Dashboard {
     this.#cancelSignals = onSignals((signal) => this.end(signal));
     this.#listen();
     this.#schedule();
-    this.#draw();
+    this.#guarded(() => this.#draw());
   }
 
   /** Gives the terminal back, once. */
@@ -169,7 +171,7 @@ class Dashboard {
     // Before blessed takes the chunk apart: what is typed to the guest goes there as it came.
     program.on('data', (data: Buffer | string) => {
       this.#isCaptured = this.#choices.isTyping;
-      if (this.#isCaptured) this.#typeToGuest(data.toString());
+      if (this.#isCaptured) this.#guarded(() => this.#typeToGuest(data));
     });
     this.#screen.on('keypress', (character: string | undefined, key: KeyName) => {
       if (this.#isCaptured || this.#hasEnded) return;
@@ -192,10 +194,11 @@ class Dashboard {
     if (effect !== undefined) this.end(effect);
   }
 
-  #typeToGuest(text: string): void {
+  #typeToGuest(data: Buffer | string): void {
+    const text = typeof data === 'string' ? data : this.#decoder.decode(data, { stream: true });
     if (text === '\x1b') {
       this.#change(() => void (this.#choices.isTyping = false));
-    } else if (!text.startsWith('\x1b[<')) {
+    } else if (text !== '' && !text.startsWith('\x1b[<')) {
       this.#source.sendInput?.(text);
     }
   }

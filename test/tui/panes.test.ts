@@ -41,7 +41,7 @@ describe('the hart pane', () => {
     const rows = h.rows();
     expect(rows[3]).toMatch(/h0 +▸ run +S core +10 █░+ +1\.0M +1\.2k +34k +5\.6ms +[▁▂]/);
     expect(rows[5]).toMatch(/h2 +· idle +U keyring +12 /);
-    expect(rows[6]).toMatch(/h3 +× off +M net +13 /);
+    expect(rows[6]).toMatch(/h3 +× off +- - +- /);
     expect(rows[10]).toMatch(/h7 .* 8\.0M .*█│$/);
   });
 
@@ -228,6 +228,26 @@ describe('the console pane', () => {
     expect(h.text()).toContain('4 console');
     await h.press('k');
     expect(h.source.typed.join('')).not.toContain('k');
+  });
+
+  it('sends a character whole that arrives in pieces', async () => {
+    const h = await open(2);
+    await h.press('4', 'i');
+    for (const byte of Buffer.from('日')) {
+      h.input.write(Buffer.of(byte));
+      await h.settle();
+    }
+    expect(h.source.typed).toEqual(['日']);
+  });
+
+  it('shows its oldest lines when those it was scrolled to are gone', async () => {
+    const h = await open(2);
+    h.source.print('old\n'.repeat(50));
+    await h.pass(200);
+    await h.press('4', '\x1b[H');
+    h.source.print(Array.from({ length: 5000 }, (_, i) => `line ${i}.\n`).join(''));
+    await h.pass(200);
+    expect(h.text()).toContain('line 3000.');
   });
 
   it('goes on typing what came in one piece with the i', async () => {

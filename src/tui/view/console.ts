@@ -30,7 +30,9 @@ export function consoleBack(model: Model, width: number, height: number): number
 }
 
 export const consoleView: PaneView = (model, choices, size) => {
-  const back = choices.back.console;
+  // Lines may have gone out of the top since it was scrolled.
+  const wanted = choices.back.console;
+  const back = wanted === 0 ? 0 : Math.min(wanted, consoleBack(model, size.width, size.height));
   const lines = shownLines(model, choices.isTyping);
   const shown = tail(lines, size.width, size.height, back);
   if (choices.isTyping) {

@@ -29,7 +29,12 @@ const MODES: Readonly<Record<number, string>> = {
   [PRIVILEGE.S]: 'S',
   [PRIVILEGE.M]: 'M',
 };
-const modeName = (mode: number): string => MODES[mode] ?? '?';
+/** What a hart that was never started would run in is nothing: its words are only zero. */
+const isOff = (hart: HartFigures): boolean => hart.state === HART_STATE.STOPPED;
+const modeName = (hart: HartFigures): string => (isOff(hart) ? '-' : (MODES[hart.mode] ?? '?'));
+const domainName = (model: Model, hart: HartFigures): string =>
+  isOff(hart) ? '-' : model.domainName(hart.domain);
+const viewName = (hart: HartFigures): string => (isOff(hart) ? '-' : String(hart.view));
 
 interface Shown {
   readonly word: string;
@@ -55,15 +60,15 @@ function columns(model: Model, glyphs: Glyphs): readonly Column<HartFigures>[] {
       text: (hart) => `${shownState(hart).sign(glyphs)} ${shownState(hart).word}`,
       role: (hart) => shownState(hart).role,
     },
-    { title: 'm', width: 1, rank: 3, text: ({ mode }) => modeName(mode) },
+    { title: 'm', width: 1, rank: 3, text: modeName },
     {
       title: 'domain',
       width: 8,
       rank: 4,
-      text: ({ domain }) => model.domainName(domain),
+      text: (hart) => domainName(model, hart),
       role: ({ domain }) => (domain > 0 ? 'accent' : 'plain'),
     },
-    { title: 'view', width: 4, rank: 7, align: right, text: ({ view }) => String(view) },
+    { title: 'view', width: 4, rank: 7, align: right, text: viewName },
     {
       title: 'load',
       width: 6,
@@ -218,11 +223,8 @@ function compact(
   const historyWidth = Math.max(0, width - 13 - domainWidth);
   return [
     span(fit(`h${hart.id}`, 3), hart.id === choices.selectedHart ? 'mark' : 'plain'),
-    span(` ${state.sign(glyphs)}${modeName(hart.mode)} `, state.role),
-    span(
-      domainWidth > 0 ? fit(model.domainName(hart.domain), domainWidth - 1) + ' ' : '',
-      'accent',
-    ),
+    span(` ${state.sign(glyphs)}${modeName(hart)} `, state.role),
+    span(domainWidth > 0 ? fit(domainName(model, hart), domainWidth - 1) + ' ' : '', 'accent'),
     span(fit(count(hart.rates.instructions), 5, 'right') + ' '),
     span(sparkline(hart.history, model.peakRate, historyWidth, glyphs), 'accent'),
   ];
@@ -259,7 +261,7 @@ const drawMap: Draw = (model, choices, _size, glyphs, { lines, firstLine, step }
 function mapCell(model: Model, hart: HartFigures, glyphs: Glyphs): string {
   const isRunning = hart.state === HART_STATE.RUNNING;
   const shade = level(hart.rates.instructions, model.peakRate, glyphs.shades);
-  return (isRunning ? shade : shownState(hart).sign(glyphs)) + modeName(hart.mode);
+  return (isRunning ? shade : shownState(hart).sign(glyphs)) + modeName(hart);
 }
 
 function heat(model: Model, hart: HartFigures): Role {
@@ -285,9 +287,9 @@ function details(
   const identity: Line = [
     span(`h${hart.id}`, 'strong'),
     span(` ${state.sign(glyphs)} ${state.word}`, state.role),
-    span(` ${modeName(hart.mode)} `),
-    span(fit(model.domainName(hart.domain), 8), 'accent'),
-    span(` view ${hart.view}`),
+    span(` ${modeName(hart)} `),
+    span(fit(domainName(model, hart), 8), 'accent'),
+    span(` view ${viewName(hart)}`),
   ];
   if (!hasTwoLines) return [[...identity, figures]];
   const head = [...identity, span(` thread ${hart.thread} `)];
