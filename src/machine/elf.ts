@@ -23,7 +23,6 @@ export const SHT_STRTAB = 3;
 export const SHT_RELA = 4;
 export const SHT_NOBITS = 8;
 const SHT_REL = 9;
-export const SHT_GROUP = 17;
 
 export const SHF_WRITE = 0x1;
 export const SHF_ALLOC = 0x2;
@@ -42,9 +41,7 @@ export const STB_WEAK = 2;
 export const STT_NOTYPE = 0;
 export const STT_OBJECT = 1;
 export const STT_FUNC = 2;
-export const STT_SECTION = 3;
 export const STT_FILE = 4;
-export const STT_TLS = 6;
 
 export const EHDR_BYTES = 64;
 export const PHDR_BYTES = 56;

@@ -8,7 +8,7 @@
  */
 import { NO_DEVICE, type Bus } from './bus.ts';
 import type { Clock } from './clock.ts';
-import { OPERATION, type CoreExports } from './core/generate.ts';
+import { OPERATION, operationMeaning, type CoreExports } from './core/generate.ts';
 import {
   counterIndex,
   csrIndex,
@@ -30,11 +30,10 @@ import {
 } from './core/tlb-model.ts';
 import { CSR, csrPrivilege, isReadOnlyCsr } from './csr-numbers.ts';
 import { DecodeCache, writeRecord } from './decode-cache.ts';
-import { decode } from './isa/decoder.ts';
 import { EXIT } from './isa/table.ts';
 import { hartBase, type MemoryPlan } from './memory-plan.ts';
 import { RAM_BASE } from './physical-map.ts';
-import { CAUSE, MSTATUS_BITS, NO_FAULT, Translation, type AccessKind } from './translation.ts';
+import { CAUSE, MSTATUS_BITS, NO_FAULT, Translation } from './translation.ts';
 
 /** Interrupt codes, which are also the bits of mip and mie (vol. II §3.1.9). */
 export const IRQ = { SSI: 1, MSI: 3, STI: 5, MTI: 7, SEI: 9, MEI: 11 } as const;
@@ -82,6 +81,9 @@ export interface HartEnvironment {
   readonly machineMode?: MachineMode;
 }
 
+/** The core counts in 32 bits. */
+const MAX_BURST = 2 ** 30;
+
 /** Why `run` came back. */
 export type RunEnd = 'limit' | 'stopped' | 'waiting' | 'requested';
 
@@ -107,6 +109,8 @@ export class Hart {
   /** The result of `readCsr` and of other 64-bit reads: two halves. */
   low = 0;
   high = 0;
+  /** The bit of SEIP that software writes, at its place. */
+  #softwareSei = 0;
   #busResult = new Int32Array(2);
   #modelEntries = 0;
 
@@ -143,6 +147,7 @@ export class Hart {
       hasKeys: environment.hasKeys,
       decodeCache: this.#decodeCache,
     });
+    if (this.machineMode !== undefined) this.translation.pmp.open();
   }
 
   // --- state ---
@@ -250,6 +255,9 @@ export class Hart {
     this.setPc(pcLow, pcHigh);
     this.set('domain', -1);
     this.set('thread', -1);
+    this.#softwareSei = 0;
+    this.translation.pmp.reset();
+    if (this.machineMode !== undefined) this.translation.pmp.open();
     this.#modelAsid();
     this.translation.flushAll();
   }
@@ -265,31 +273,50 @@ export class Hart {
     this.#serve(PENDING.FENCE);
     this.translation.select();
     const end = this.#execute(limit);
-    this.state = HART_STATE.PARKED;
+    // A hart that stopped itself stays STOPPED.
+    Atomics.compareExchange(
+      this.words,
+      this.#block + word('state'),
+      HART_STATE.RUNNING,
+      HART_STATE.PARKED,
+    );
     this.#settleCounters();
     return end;
   }
 
   #execute(limit: number): RunEnd {
     const target = this.instret + limit;
-    this.#pollTimer();
+    // A guest whose trap handler traps retires nothing: what the core returns for counts as well.
+    let returns = 0;
+    this.pollTimer();
     this.#takeInterrupt();
     let record = 0;
     for (;;) {
-      const left = target - this.instret;
+      const left = target - this.instret - returns++;
       if (left <= 0) return 'limit';
-      const reason = this.core.run(this.base, left, record);
+      const reason = this.core.run(this.base, Math.min(left, MAX_BURST), record);
       record = 0;
+      if (process.env.TR2)
+        console.log(
+          'exit',
+          reason,
+          (this.pcHigh >>> 0).toString(16),
+          (this.pcLow >>> 0).toString(16),
+          this.mode,
+          this.instret,
+          this.csrLow('scause'),
+          (this.csrLow('stval') >>> 0).toString(16),
+        );
       switch (reason) {
         case EXIT.LIMIT:
-          return 'limit';
+          break;
         case EXIT.PENDING: {
           const end = this.#servePending();
           if (end !== undefined) return end;
           break;
         }
         case EXIT.FETCH_MISS:
-          this.#fill('fetch', this.pcLow, this.pcHigh);
+          record = this.#fillFetch();
           break;
         case EXIT.DECODE:
           this.#decodeCache.decodeAt(this.get('exitIp'));
@@ -299,13 +326,12 @@ export class Hart {
           this.#finishAccess();
           break;
         case EXIT.CROSS:
-          record = this.#recordOfCrossing();
+          record = this.#recordAtPc();
           break;
         case EXIT.CSR:
           this.#csrInstruction(this.#exitImmediate());
           break;
         case EXIT.ECALL:
-          this.#addInstret(-1);
           this.count('ecalls');
           this.trap(
             this.mode === PRIVILEGE.U
@@ -318,7 +344,6 @@ export class Hart {
           );
           break;
         case EXIT.EBREAK:
-          this.#addInstret(-1);
           this.trap(CAUSE.BREAKPOINT, this.pcLow, this.pcHigh);
           break;
         case EXIT.MRET:
@@ -354,8 +379,7 @@ export class Hart {
           this.#advance(4);
           break;
         case EXIT.ILLEGAL:
-          this.#addInstret(1);
-          this.#illegal();
+          this.trap(CAUSE.ILLEGAL, this.#exitImmediate(), 0);
           break;
       }
       if (this.#requested) {
@@ -379,7 +403,7 @@ export class Hart {
       return 'stopped';
     }
     this.#serve(bits);
-    if ((bits & PENDING.TIMER) !== 0) this.#pollTimer();
+    if ((bits & PENDING.TIMER) !== 0) this.pollTimer();
     this.#takeInterrupt();
     return undefined;
   }
@@ -510,12 +534,12 @@ export class Hart {
   }
 
   #pendingInterrupts(): number {
-    return Atomics.load(this.words, this.#block + word('mip')) & this.csrLow('mie');
+    return this.#mip() & this.csrLow('mie');
   }
 
   /** WFI resumes on any enabled pending interrupt, whatever the global enables say (vol. II §3.3.3). */
   #mayWake(): boolean {
-    this.#pollTimer();
+    this.pollTimer();
     return this.#pendingInterrupts() !== 0 || this.get('pending') !== 0;
   }
 
@@ -551,7 +575,7 @@ export class Hart {
   }
 
   /** Sets MTIP, and STIP where Sstc is on, as time has it. */
-  #pollTimer(): void {
+  pollTimer(): void {
     const now = this.clock.now();
     this.#setTimerLine(IRQ.MTI, now >= this.#machineTimer.timerDeadline(this.id));
     if (this.#hasSstc()) this.#setTimerLine(IRQ.STI, now >= this.#deadline('stimecmp'));
@@ -592,18 +616,21 @@ export class Hart {
 
   // --- memory ---
 
-  /** Fills the TLB, or takes the fault. Returns whether the access may be tried again. */
-  #fill(access: AccessKind, low: number, high: number): boolean {
-    const fault = this.translation.translate(low, high, access, access === 'fetch' ? 2 : 1);
+  /**
+   * Fills the TLB for a fetch at pc, or takes the fault.
+   * @returns the record of the instruction at pc if its page may not be remembered (PMP cuts it), else 0
+   */
+  #fillFetch(): number {
+    const { translation } = this;
+    const fault = translation.translate(this.pcLow, this.pcHigh, 'fetch', 2);
     if (fault !== NO_FAULT) {
-      this.trap(fault, low, high);
-      return false;
+      this.trap(fault, this.pcLow, this.pcHigh);
+      return 0;
     }
-    if (!this.translation.remember(low, high, access)) {
-      if (access === 'fetch') this.trap(CAUSE.FETCH_ACCESS, low, high);
-      return false;
-    }
-    return true;
+    if (translation.remember(this.pcLow, this.pcHigh, 'fetch')) return 0;
+    if (translation.hostAddress(2) !== 0) return this.#recordAtPc();
+    this.trap(CAUSE.FETCH_ACCESS, this.pcLow, this.pcHigh);
+    return 0;
   }
 
   /**
@@ -611,69 +638,57 @@ export class Hart {
    * page that may not be remembered, or one that crosses pages (then it is finished here).
    */
   #finishAccess(): void {
-    const raw = this.#rawAtPc();
-    const d = raw === undefined ? undefined : decode(raw);
-    if (raw === undefined || d === undefined) return;
-    const { meaning } = d.instruction;
+    // The record and not the memory at pc says what was to be done: the memory may have changed since.
+    const record = this.get('exitIp') >> 2;
+    const head = this.words[record] as number;
+    const operation = head & 0xff;
+    const length = ((head >>> 8) & 0xff) / 8;
+    const bytes = ACCESS_BYTES[operation] as number;
+    const flags = ACCESS_FLAGS[operation] as number;
+    const isLoad = (flags & ACCESS.LOAD) !== 0;
     const low = this.get('faultAddress');
     const high = this.words[this.#block + word('faultAddress') + 1] as number;
-    const bytes = 'bytes' in meaning ? meaning.bytes : 1;
-    const isAtomic =
-      meaning.kind === 'lr' ||
-      meaning.kind === 'sc' ||
-      meaning.kind === 'amo' ||
-      meaning.kind === 'amoLoop';
-    const access: AccessKind = meaning.kind === 'load' || meaning.kind === 'lr' ? 'load' : 'store';
-    if (isAtomic && (low & (bytes - 1)) !== 0) {
-      this.trap(meaning.kind === 'lr' ? CAUSE.LOAD_MISALIGNED : CAUSE.STORE_MISALIGNED, low, high);
+    if ((flags & ACCESS.ATOMIC) !== 0) {
+      if ((low & (bytes - 1)) !== 0) {
+        this.trap(isLoad ? CAUSE.LOAD_MISALIGNED : CAUSE.STORE_MISALIGNED, low, high);
+        return;
+      }
+    } else if ((low & 0xfff) + bytes > 4096) {
+      this.#finishCrossing(head >>> 16, record, isLoad, bytes, flags, length);
       return;
     }
-    if ((low & 0xfff) + bytes > 4096) {
-      this.#finishCrossing(
-        d.rd,
-        d.rs2,
-        meaning.kind === 'load',
-        bytes,
-        meaning.kind === 'load' && meaning.signed,
-        low,
-        high,
-        d.instruction.bytes,
-      );
-      return;
-    }
-    const fault = this.translation.translate(low, high, access, bytes);
+    const { translation } = this;
+    const fault = translation.translate(low, high, isLoad ? 'load' : 'store', bytes);
     if (fault !== NO_FAULT) {
       this.trap(fault, low, high);
       return;
     }
-    if (this.translation.remember(low, high, access)) return;
-    const host = this.translation.hostAddress(bytes);
-    if (isAtomic) {
-      // Neither devices nor pages that PMP cuts support atomics here (PMA; vol. II §3.6.3).
-      this.trap(access === 'load' ? CAUSE.LOAD_ACCESS : CAUSE.STORE_ACCESS, low, high);
-      return;
-    }
-    if (meaning.kind === 'load') {
-      if (!this.#readPhysical(host, this.translation.physical, bytes)) {
-        this.trap(CAUSE.LOAD_ACCESS, low, high);
-        return;
-      }
-      this.#extend(bytes, meaning.signed);
-      this.setX(d.rd, this.low, this.high);
-    } else if (
-      !this.#writePhysical(
-        host,
-        this.translation.physical,
-        bytes,
-        this.xLow(d.rs2),
-        this.xHigh(d.rs2),
-      )
+    if (translation.remember(low, high, isLoad ? 'load' : 'store')) return;
+    const host = translation.hostAddress(bytes);
+    // Neither devices nor pages that PMP cuts support atomics here (PMA; vol. II §3.6.3).
+    if (
+      (flags & ACCESS.ATOMIC) !== 0 ||
+      !(isLoad
+        ? this.#readPhysical(host, translation.physical, bytes)
+        : this.#writePhysical(host, translation.physical, bytes, this.#recordRs2(record)))
     ) {
-      this.trap(CAUSE.STORE_ACCESS, low, high);
+      this.trap(isLoad ? CAUSE.LOAD_ACCESS : CAUSE.STORE_ACCESS, low, high);
       return;
     }
+    if (isLoad) this.#loaded(head >>> 16, bytes, flags);
     this.#addInstret(1);
-    this.#advance(d.instruction.bytes);
+    this.#advance(length);
+  }
+
+  /** The register that a record's rs2 names. */
+  #recordRs2(record: number): number {
+    return (this.words[record + 1] as number) >>> 19;
+  }
+
+  /** Gives a loaded value, in `low` and `high`, to the register cell at a byte offset. */
+  #loaded(rdOffset: number, bytes: number, flags: number): void {
+    this.#extend(bytes, (flags & ACCESS.SIGNED) !== 0);
+    this.setX(rdOffset >> 3, this.low, this.high);
   }
 
   /** Reads up to 8 bytes of RAM or a device into `low` and `high`, zero-extended. */
@@ -707,13 +722,10 @@ export class Hart {
     return true;
   }
 
-  #writePhysical(
-    host: number,
-    physical: number,
-    bytes: number,
-    low: number,
-    high: number,
-  ): boolean {
+  /** Writes a register's low bytes to RAM or a device. */
+  #writePhysical(host: number, physical: number, bytes: number, register: number): boolean {
+    const low = this.xLow(register);
+    const high = this.xHigh(register);
     if (host !== 0) {
       if (bytes === 8) {
         this.#data.setInt32(host, low, true);
@@ -740,54 +752,52 @@ export class Hart {
     }
   }
 
-  /** A misaligned access over two pages, byte by byte: both pages are checked before anything is written. */
+  /** A misaligned access over two pages, byte by byte: both are checked before anything is written. */
   #finishCrossing(
-    rd: number,
-    rs2: number,
+    rdOffset: number,
+    record: number,
     isLoad: boolean,
     bytes: number,
-    signed: boolean,
-    low: number,
-    high: number,
+    flags: number,
     length: number,
   ): void {
-    const access: AccessKind = isLoad ? 'load' : 'store';
-    const hosts: number[] = [];
+    const low = this.get('faultAddress');
+    const high = this.words[this.#block + word('faultAddress') + 1] as number;
+    const inFirst = 4096 - (low & 0xfff);
+    const first = this.#hostOfPart(low, high, inFirst, isLoad);
+    if (first === 0) return;
+    const nextLow = (low + inFirst) | 0;
+    const nextHigh = nextLow === 0 ? (high + 1) | 0 : high;
+    const second = this.#hostOfPart(nextLow, nextHigh, bytes - inFirst, isLoad);
+    if (second === 0) return;
+    const rs2 = this.#recordRs2(record);
+    this.low = isLoad ? 0 : this.xLow(rs2);
+    this.high = isLoad ? 0 : this.xHigh(rs2);
     for (let n = 0; n < bytes; n++) {
-      const byteLow = (low + n) | 0;
-      const byteHigh = byteLow >>> 0 < low >>> 0 ? (high + 1) | 0 : high;
-      const fault = this.translation.translate(byteLow, byteHigh, access, 1);
-      if (fault !== NO_FAULT) {
-        this.trap(fault, byteLow, byteHigh);
-        return;
-      }
-      const host = this.translation.hostAddress(1);
-      if (host === 0) {
-        this.trap(isLoad ? CAUSE.LOAD_ACCESS : CAUSE.STORE_ACCESS, byteLow, byteHigh);
-        return;
-      }
-      hosts.push(host);
+      const host = n < inFirst ? first + n : second + n - inFirst;
+      const shift = 8 * (n & 3);
+      if (!isLoad) this.#bytes[host] = (n < 4 ? this.low : this.high) >>> shift;
+      else if (n < 4) this.low |= (this.#bytes[host] as number) << shift;
+      else this.high |= (this.#bytes[host] as number) << shift;
     }
-    if (isLoad) {
-      this.low = 0;
-      this.high = 0;
-      hosts.forEach((host, n) => {
-        const byte = this.#bytes[host] as number;
-        if (n < 4) this.low |= byte << (8 * n);
-        else this.high |= byte << (8 * (n - 4));
-      });
-      this.#extend(bytes, signed);
-      this.setX(rd, this.low, this.high);
-    } else {
-      hosts.forEach((host, n) => {
-        this.#bytes[host] = n < 4 ? this.xLow(rs2) >>> (8 * n) : this.xHigh(rs2) >>> (8 * (n - 4));
-      });
-    }
+    if (isLoad) this.#loaded(rdOffset, bytes, flags);
     this.#addInstret(1);
     this.#advance(length);
   }
 
-  /** The instruction at pc, whose first page is mapped (it was just executed from). */
+  /** Where one page's part of an access lies in linear memory; 0 after taking the fault. */
+  #hostOfPart(low: number, high: number, bytes: number, isLoad: boolean): number {
+    const fault = this.translation.translate(low, high, isLoad ? 'load' : 'store', bytes);
+    if (fault !== NO_FAULT) {
+      this.trap(fault, low, high);
+      return 0;
+    }
+    const host = this.translation.hostAddress(bytes);
+    if (host === 0) this.trap(isLoad ? CAUSE.LOAD_ACCESS : CAUSE.STORE_ACCESS, low, high);
+    return host;
+  }
+
+  /** The instruction at pc as memory has it now, or undefined after taking a fault. */
   #rawAtPc(): number | undefined {
     const first = this.#fetchParcel(0);
     if (first === undefined || (first & 3) !== 3) return first;
@@ -808,13 +818,17 @@ export class Hart {
     return this.#data.getUint16(host, true);
   }
 
-  /** A record for the instruction at pc, whose halves lie on two pages; 0 after taking a fault. */
-  #recordOfCrossing(): number {
+  /**
+   * A record made for the instruction at pc alone, because its halves lie on two pages or its page may
+   * not be remembered; 0 after taking a fault.
+   */
+  #recordAtPc(): number {
     const raw = this.#rawAtPc();
     if (raw === undefined) return 0;
     const record = this.base + at.scratchRecords;
     writeRecord(this.words, record, raw);
-    // The record two parcels on sends the core back to look pc up.
+    // What follows it, one parcel on or two, sends the core back to look pc up.
+    this.words[(record >> 2) + 4] = OPERATION.REFETCH;
     this.words[(record >> 2) + 8] = OPERATION.REFETCH;
     return record;
   }
@@ -858,6 +872,24 @@ export class Hart {
         return (key & ((1n << 40n) - 1n)) === ((page >> shift) & ((1n << 40n) - 1n));
       });
     }
+  }
+
+  /** sfence.vma for many addresses, given as low and high halves in turn: each is counted. */
+  fencePages(pages: readonly number[]): void {
+    const MANY = 16;
+    this.count('fencesPage', pages.length / 2);
+    if (pages.length > 2 * MANY) this.translation.flushAll();
+    else
+      for (let n = 0; n < pages.length; n += 2)
+        this.translation.flushPage(pages[n] as number, pages[n + 1] as number, -1);
+    if (this.#modelEntries === 0) return;
+    const numbers = new Set<bigint>();
+    for (let n = 0; n < pages.length; n += 2) {
+      const va =
+        (BigInt((pages[n + 1] as number) >>> 0) << 32n) | BigInt((pages[n] as number) >>> 0);
+      numbers.add((va >> 12n) & ((1n << 40n) - 1n));
+    }
+    this.#modelForget((key) => ((key >> 40n) & 3n) === 0n && numbers.has(key & ((1n << 40n) - 1n)));
   }
 
   fenceI(): void {
@@ -915,12 +947,16 @@ export class Hart {
       (writes && isReadOnlyCsr(number)) ||
       !this.readCsr(number)
     ) {
-      this.#illegal();
+      this.trap(CAUSE.ILLEGAL, raw, 0);
       return;
     }
     const oldLow = this.low;
     const oldHigh = this.high;
-    if (writes) {
+    if (operation !== 1 && (number === CSR.mip || number === CSR.sip)) {
+      // Only the named bits: others may have been raised by other threads since they were read.
+      if (operation === 2) this.#changeMip(number, sourceLow, 0);
+      else this.#changeMip(number, 0, sourceLow);
+    } else if (writes) {
       const low =
         operation === 1 ? sourceLow : operation === 2 ? oldLow | sourceLow : oldLow & ~sourceLow;
       const high =
@@ -932,6 +968,7 @@ export class Hart {
       this.writeCsr(number, low, high);
     }
     this.setX(rd, oldLow, oldHigh);
+    this.#addInstret(1);
     this.#advance(4);
     if (writes) this.#takeInterrupt();
   }
@@ -959,12 +996,9 @@ export class Hart {
       case CSR.sie:
         return this.#give(this.csrLow('mie') & this.csrLow('mideleg'), 0);
       case CSR.sip:
-        return this.#give(
-          Atomics.load(this.words, this.#block + word('mip')) & this.csrLow('mideleg'),
-          0,
-        );
+        return this.#give(this.#mip() & this.csrLow('mideleg'), 0);
       case CSR.mip:
-        return this.#give(Atomics.load(this.words, this.#block + word('mip')), 0);
+        return this.#give(this.#mip(), 0);
       case CSR.satp:
         if (this.mode === PRIVILEGE.S && this.#statusHas(MSTATUS_BITS.TVM)) return false;
         return this.#give(this.csrLow('satp'), this.csrHigh('satp'));
@@ -976,14 +1010,15 @@ export class Hart {
           return false;
         return this.#give(this.csrLow('stimecmp'), this.csrHigh('stimecmp'));
       case CSR.cycle:
-        return this.#mayReadCounter(0) && this.#giveNumber(this.instret);
+        return this.#mayReadCounter(0) && this.#giveCount('cycleOffset');
       case CSR.time:
         return this.#mayReadCounter(1) && this.#giveNumber(this.clock.now());
       case CSR.instret:
-        return this.#mayReadCounter(2) && this.#giveNumber(this.instret);
+        return this.#mayReadCounter(2) && this.#giveCount('instretOffset');
       case CSR.mcycle:
+        return this.#giveCount('cycleOffset');
       case CSR.minstret:
-        return this.#giveNumber(this.instret);
+        return this.#giveCount('instretOffset');
       case CSR.misa:
         return this.#give(MISA_LOW, MISA_HIGH);
       case CSR.mhartid:
@@ -1004,19 +1039,17 @@ export class Hart {
     }
     if (number >= CSR.pmpaddr0 && number < CSR.pmpaddr0 + 64) {
       return number < CSR.pmpaddr0 + 16
-        ? this.#giveNumber(this.translation.pmp.address(number - CSR.pmpaddr0))
+        ? this.#give(
+            this.translation.pmp.addressLow(number - CSR.pmpaddr0),
+            this.translation.pmp.addressHigh(number - CSR.pmpaddr0),
+          )
         : this.#give(0, 0);
     }
     if (number >= CSR.pmpcfg0 && number < CSR.pmpcfg0 + 16) {
       const register = number - CSR.pmpcfg0;
       if (register % 2 === 1) return false; // odd ones are RV32's
       if (register > 2) return this.#give(0, 0);
-      const half = (from: number): number =>
-        [0, 1, 2, 3].reduce(
-          (bits, n) => bits | (this.translation.pmp.config(from + n) << (8 * n)),
-          0,
-        );
-      return this.#give(half(register * 4), half(register * 4 + 4));
+      return this.#give(this.#pmpConfigs(register * 4), this.#pmpConfigs(register * 4 + 4));
     }
     // Hardware performance counters 3 to 31 read as zero (vol. II §3.1.10).
     if ((number >= 0xb03 && number <= 0xb1f) || (number >= 0x323 && number <= 0x33f))
@@ -1025,6 +1058,17 @@ export class Hart {
       return this.#mayReadCounter(number - 0xc00) && this.#give(0, 0);
     const cell = CELL_NUMBERS.get(number);
     return cell !== undefined && this.#give(this.csrLow(cell), this.csrHigh(cell));
+  }
+
+  /** Four PMP configurations in a word. */
+  #pmpConfigs(first: number): number {
+    const { pmp } = this.translation;
+    return (
+      pmp.config(first) |
+      (pmp.config(first + 1) << 8) |
+      (pmp.config(first + 2) << 16) |
+      (pmp.config(first + 3) << 24)
+    );
   }
 
   /** Writes a CSR that `readCsr` accepted, keeping only legal values (WARL). */
@@ -1050,10 +1094,8 @@ export class Hart {
         return;
       }
       case CSR.mip:
-        this.#writeMip(low, (1 << IRQ.SSI) | (1 << IRQ.SEI) | (this.#hasSstc() ? 0 : 1 << IRQ.STI));
-        return;
       case CSR.sip:
-        this.#writeMip(low, (1 << IRQ.SSI) & this.csrLow('mideleg'));
+        this.#changeMip(number, low, ~low);
         return;
       case CSR.medeleg:
         this.setCsr('medeleg', low & DELEGABLE_EXCEPTIONS, 0);
@@ -1069,7 +1111,7 @@ export class Hart {
       }
       case CSR.stimecmp:
         this.setCsr('stimecmp', low, high);
-        this.#pollTimer();
+        this.pollTimer();
         return;
       case CSR.mtvec:
       case CSR.stvec:
@@ -1081,6 +1123,17 @@ export class Hart {
         return;
       case CSR.menvcfg:
         this.setCsr('menvcfg', low & ENVCFG_FIOM, high & MENVCFG_HIGH_STCE);
+        this.pollTimer();
+        return;
+      case CSR.mcounteren:
+      case CSR.scounteren: // 32 bits wide
+        this.setCsr(number === CSR.mcounteren ? 'mcounteren' : 'scounteren', low, 0);
+        return;
+      case CSR.mcycle:
+        this.#setCount('cycleOffset', low, high);
+        return;
+      case CSR.minstret:
+        this.#setCount('instretOffset', low, high);
         return;
       case CSR.senvcfg:
         this.setCsr('senvcfg', low & ENVCFG_FIOM, 0);
@@ -1090,17 +1143,12 @@ export class Hart {
         return;
       case CSR.misa:
       case CSR.mcountinhibit:
-      case CSR.mcycle:
-      case CSR.minstret:
       case CSR.tselect:
       case CSR.tdata1:
         return;
     }
     if (number >= CSR.pmpaddr0 && number < CSR.pmpaddr0 + 16) {
-      this.translation.pmp.setAddress(
-        number - CSR.pmpaddr0,
-        (high & 0x3fffff) * 2 ** 32 + (low >>> 0),
-      );
+      this.translation.pmp.setAddress(number - CSR.pmpaddr0, low, high);
       this.translation.flushAll();
       return;
     }
@@ -1116,10 +1164,40 @@ export class Hart {
     if (cell !== undefined) this.setCsr(cell, low, high);
   }
 
-  #writeMip(low: number, writable: number): void {
+  /**
+   * Sets and clears bits of mip or sip that software may. SEIP is the or of the controller's line and a
+   * bit that M writes (vol. II §3.1.9), so that bit is kept apart.
+   */
+  #changeMip(number: number, set: number, clear: number): void {
     const index = this.#block + word('mip');
-    Atomics.or(this.words, index, low & writable);
-    Atomics.and(this.words, index, low | ~writable);
+    let writable = 1 << IRQ.SSI;
+    if (number === CSR.sip) writable &= this.csrLow('mideleg');
+    else {
+      if (!this.#hasSstc()) writable |= 1 << IRQ.STI;
+      this.#softwareSei = ((this.#softwareSei & ~clear) | set) & (1 << IRQ.SEI);
+    }
+    if ((set & writable) !== 0) Atomics.or(this.words, index, set & writable);
+    if ((clear & writable) !== 0) Atomics.and(this.words, index, ~(clear & writable));
+  }
+
+  #mip(): number {
+    return Atomics.load(this.words, this.#block + word('mip')) | this.#softwareSei;
+  }
+
+  /** A counter: instructions retired before this one, and what software added by writing it. */
+  #giveCount(offset: 'cycleOffset' | 'instretOffset'): true {
+    const low = this.get('instret') >>> 0;
+    const high = this.words[this.#block + word('instret') + 1] as number;
+    const sum = low + (this.csrLow(offset) >>> 0);
+    return this.#give(sum | 0, (high + this.csrHigh(offset) + (sum >= 2 ** 32 ? 1 : 0)) | 0);
+  }
+
+  /** The next instruction reads what was written: this one adds no count (vol. II §3.1.10). */
+  #setCount(offset: 'cycleOffset' | 'instretOffset', low: number, high: number): void {
+    this.setCsr(offset, 0, 0);
+    this.#giveCount(offset);
+    const from = (low >>> 0) - (this.low >>> 0) - 1;
+    this.setCsr(offset, from | 0, (high - this.high - (from < 0 ? 1 : 0)) | 0);
   }
 
   /** Installs a root and ASID; translations of other roots and ASIDs stay where they are. */
@@ -1159,5 +1237,22 @@ const CELL_NUMBERS: ReadonlyMap<number, CsrCell> = new Map<number, CsrCell>([
   [CSR.senvcfg, 'senvcfg'],
 ]);
 
-const highest = (pending: number): number =>
-  INTERRUPT_PRIORITY.find((irq) => (pending & (1 << irq)) !== 0) as number;
+/** What a load, store or atomic does, by operation number. */
+const ACCESS = { LOAD: 1, SIGNED: 2, ATOMIC: 4 } as const;
+const ACCESS_BYTES: Uint8Array = new Uint8Array(256);
+const ACCESS_FLAGS: Uint8Array = new Uint8Array(256);
+for (let operation = 0; operation < 256; operation++) {
+  const meaning = operationMeaning(operation);
+  if (meaning === undefined || !('bytes' in meaning)) continue;
+  const { kind, bytes } = meaning;
+  ACCESS_BYTES[operation] = bytes;
+  ACCESS_FLAGS[operation] =
+    (kind === 'load' || kind === 'lr' ? ACCESS.LOAD : 0) |
+    (kind === 'load' && meaning.signed ? ACCESS.SIGNED : 0) |
+    (kind === 'load' || kind === 'store' ? 0 : ACCESS.ATOMIC);
+}
+
+function highest(pending: number): number {
+  for (const irq of INTERRUPT_PRIORITY) if ((pending & (1 << irq)) !== 0) return irq;
+  return 0;
+}

@@ -12,16 +12,16 @@ import type { CoreExports } from './core/generate.ts';
 import {
   csrIndex,
   DataEntry,
+  EMPTY_TAG_FLIP,
   FETCH_TABLE_OFFSET,
   FetchEntry,
   HartBlock,
-  NO_TAG_LOW,
   PRIVILEGE,
   TLB_BYTES,
   TLB_CONTEXTS,
   TLB_ENTRIES,
 } from './core/hart-block.ts';
-import { SHAPE_GLOBAL, TLB_OFFSET } from './core/tlb-model.ts';
+import { SHAPE_GLOBAL, SHAPE_UNTRANSLATED, TLB_OFFSET } from './core/tlb-model.ts';
 import type { DecodeCache } from './decode-cache.ts';
 import { PmpTable } from './pmp.ts';
 
@@ -86,6 +86,9 @@ export const NO_FAULT = -1;
 
 const MAX_LEVEL = 2;
 
+/** Brings SUM and MXR to bits 2 and 3. */
+const HINT_SHIFT = 16;
+
 /** The entries of the soft TLB, in words. */
 const DATA_WORDS = DataEntry.sizeBytes >> 2;
 const READ = DataEntry.offset.readTag >> 2;
@@ -110,17 +113,22 @@ export class Translation {
   readonly #ramBytes: number;
   readonly #decodeCache: DecodeCache;
 
+  readonly #evicted = (): void => this.flushFetch();
+
   /** Physical address of the last walk. */
   physical = 0;
   #leafLow = 0;
   #level = 0;
+  #isTranslated = false;
   /** The page as a whole has one PMP verdict for each kind of access. */
   #cacheable = true;
 
   /** Regimes: five key words each; the first is -1 if the table is empty. */
   readonly #regimes: Int32Array = new Int32Array(TLB_CONTEXTS * 5).fill(-1);
+  /** The context that a mode with SUM and MXR had last: it mostly has it still. */
+  readonly #hints: Uint8Array = new Uint8Array(16);
   readonly #lastUse: Float64Array = new Float64Array(TLB_CONTEXTS);
-  /** The table holds pieces of a superpage: a fence for one address must drop it whole. */
+  /** The table holds pieces of superpages: a fence for one address has to look for them. */
   readonly #hasSuperpage: Uint8Array = new Uint8Array(TLB_CONTEXTS);
   #useClock = 0;
   #current = -1;
@@ -198,9 +206,11 @@ export class Translation {
     const keysLow = translated && this.hasKeys ? this.#csrLow('mkeys') : 0;
     const keysHigh = translated && this.hasKeys ? this.#csrHigh('mkeys') : 0;
     const regimes = this.#regimes;
+    const hint = (regime & 3) | ((regime >> HINT_SHIFT) & 12);
     let victim = 0;
     let oldest = Infinity;
-    for (let context = 0; context < TLB_CONTEXTS; context++) {
+    for (let n = -1; n < TLB_CONTEXTS; n++) {
+      const context = n < 0 ? (this.#hints[hint] as number) : n;
       const at = context * 5;
       if (
         regimes[at] === regime &&
@@ -210,6 +220,7 @@ export class Translation {
         regimes[at + 4] === keysHigh
       ) {
         this.#lastUse[context] = ++this.#useClock;
+        this.#hints[hint] = context;
         return context;
       }
       const use = regimes[at] === -1 ? -1 : (this.#lastUse[context] as number);
@@ -219,7 +230,12 @@ export class Translation {
       }
     }
     if (regimes[victim * 5] !== -1) this.evictions += 1;
-    regimes.set([regime, satpLow, satpHigh, keysLow, keysHigh], victim * 5);
+    regimes[victim * 5] = regime;
+    regimes[victim * 5 + 1] = satpLow;
+    regimes[victim * 5 + 2] = satpHigh;
+    regimes[victim * 5 + 3] = keysLow;
+    regimes[victim * 5 + 4] = keysHigh;
+    this.#hints[hint] = victim;
     this.#lastUse[victim] = ++this.#useClock;
     this.#clear(victim);
     return victim;
@@ -229,8 +245,9 @@ export class Translation {
     const words = this.#words;
     const data = this.#table(context) >> 2;
     for (let n = 0, entry = data; n < TLB_ENTRIES; n++, entry += DATA_WORDS) {
-      words[entry + READ] = NO_TAG_LOW;
-      words[entry + WRITE] = NO_TAG_LOW;
+      const empty = (n << 12) ^ EMPTY_TAG_FLIP;
+      words[entry + READ] = empty;
+      words[entry + WRITE] = empty;
     }
     this.#clearFetch(context);
     this.#hasSuperpage[context] = 0;
@@ -240,7 +257,7 @@ export class Translation {
     const words = this.#words;
     const first = (this.#table(context) + FETCH_TABLE_OFFSET) >> 2;
     for (let n = 0, entry = first; n < TLB_ENTRIES; n++, entry += FETCH_WORDS)
-      words[entry] = NO_TAG_LOW;
+      words[entry] = (n << 12) ^ EMPTY_TAG_FLIP;
   }
 
   /** Forgets every translation; tables not in use are emptied when they are next chosen. */
@@ -269,30 +286,41 @@ export class Translation {
   }
 
   /**
-   * Forgets the translation of one page in every regime, or in those of one ASID (`asid` >= 0).
-   * A regime that holds pieces of a superpage is dropped whole: the address may lie in any of them.
+   * Forgets the translation of one page in every regime, or in those of one ASID (`asid` >= 0); of a
+   * superpage, every piece: the fence is for the leaf that translates the address.
    */
   flushPage(low: number, high: number, asid: number): void {
     const words = this.#words;
-    const pageLow = low & ~0xfff;
-    let dropSuper = false;
+    const page = low & ~0xfff;
     for (let context = 0; context < TLB_CONTEXTS; context++) {
       if (this.#regimes[context * 5] === -1) continue;
       if (asid >= 0 && this.#asidOf(context) !== asid) continue;
-      if (this.#hasSuperpage[context] === 1) {
-        dropSuper = true;
-        continue;
-      }
       const data = this.#dataEntry(context, low);
-      for (const tag of [data + READ, data + WRITE, this.#fetchEntry(context, low)]) {
-        if (words[tag] === pageLow && words[tag + 1] === high) words[tag] = NO_TAG_LOW;
-      }
+      const fetch = this.#fetchEntry(context, low);
+      if (words[data + READ] === page && words[data + READ + 1] === high)
+        words[data + READ] = page ^ EMPTY_TAG_FLIP;
+      if (words[data + WRITE] === page && words[data + WRITE + 1] === high)
+        words[data + WRITE] = page ^ EMPTY_TAG_FLIP;
+      if (words[fetch] === page && words[fetch + 1] === high) words[fetch] = page ^ EMPTY_TAG_FLIP;
+      if (this.#hasSuperpage[context] === 1) this.#dropSuperpage(context, low, high);
     }
-    if (dropSuper) {
-      this.#flushWhere(
-        (context) =>
-          this.#hasSuperpage[context] === 1 && (asid < 0 || this.#asidOf(context) === asid),
-      );
+  }
+
+  /** Forgets every piece of the superpage that holds an address. */
+  #dropSuperpage(context: number, low: number, high: number): void {
+    const words = this.#words;
+    const data = this.#table(context) >> 2;
+    const fetches = data + (FETCH_TABLE_OFFSET >> 2);
+    for (let n = 0; n < TLB_ENTRIES; n++) {
+      const empty = (n << 12) ^ EMPTY_TAG_FLIP;
+      const entry = data + n * DATA_WORDS;
+      if (isPieceOf(words, entry + READ, words[entry + DATA_SHAPE] as number, low, high))
+        words[entry + READ] = empty;
+      if (isPieceOf(words, entry + WRITE, words[entry + DATA_SHAPE] as number, low, high))
+        words[entry + WRITE] = empty;
+      const fetch = fetches + n * FETCH_WORDS;
+      if (isPieceOf(words, fetch, words[fetch + FETCH_SHAPE] as number, low, high))
+        words[fetch] = empty;
     }
   }
 
@@ -335,11 +363,13 @@ export class Translation {
   #walk(low: number, high: number, access: AccessKind, mode: number): number {
     const satpHigh = this.#csrHigh('satp');
     this.#level = 0;
+    this.#isTranslated = false;
     if (mode === PRIVILEGE.M || satpHigh >>> 28 !== SATP_SV39) {
       this.physical = (high >>> 0) * 2 ** 32 + (low >>> 0);
       this.#leafLow = PTE.R | PTE.W | PTE.X | PTE.D | PTE.G;
       return NO_FAULT;
     }
+    this.#isTranslated = true;
     // Bits 63 to 39 must equal bit 38.
     const sign = high >> 6;
     if (sign !== 0 && sign !== -1) return PAGE_FAULT[access];
@@ -376,26 +406,22 @@ export class Translation {
       // Step 5, misaligned superpage.
       const pagesBelow = 512 ** level;
       if (ppn % pagesBelow !== 0) return PAGE_FAULT[access];
-      if (!this.#mayAccess(pteLow, pteHigh, access, mode)) return PAGE_FAULT[access];
+      // Step 6. Permission of the leaf, given privilege, SUM, MXR and keys.
+      const leaf = this.#rightsOf(pteLow, pteHigh, mode);
+      const needed = access === 'load' ? PTE.R : access === 'store' ? PTE.W : PTE.X;
+      if ((leaf & needed) === 0) return PAGE_FAULT[access];
       // Step 7, Svade.
       if ((pteLow & PTE.A) === 0 || (access === 'store' && (pteLow & PTE.D) === 0))
         return PAGE_FAULT[access];
       const within =
         (level === 2 ? low & 0x3fffffff : level === 1 ? low & 0x1fffff : low & 0xfff) >>> 0;
       this.physical = ppn * 4096 + within;
-      this.#leafLow = this.#rightsOf(pteLow, pteHigh, mode);
+      this.#leafLow = leaf;
       this.#level = level;
       return NO_FAULT;
     }
     // A pointer at the last level.
     return PAGE_FAULT[access];
-  }
-
-  /** Step 6. Permission of the leaf, given privilege, SUM, MXR and keys. */
-  #mayAccess(pteLow: number, pteHigh: number, access: AccessKind, mode: number): boolean {
-    const rights = this.#rightsOf(pteLow, pteHigh, mode);
-    const needed = access === 'load' ? PTE.R : access === 'store' ? PTE.W : PTE.X;
-    return (rights & needed) !== 0;
   }
 
   /** The leaf with R, W and X as the present regime has them. */
@@ -444,13 +470,13 @@ export class Translation {
     if (host === 0 || !this.#cacheable) return false;
     const words = this.#words;
     const pageLow = low & ~0xfff;
-    const shape = this.#level | ((this.#leafLow & PTE.G) === 0 ? 0 : SHAPE_GLOBAL);
+    const shape = this.#isTranslated
+      ? this.#level | ((this.#leafLow & PTE.G) === 0 ? 0 : SHAPE_GLOBAL)
+      : SHAPE_UNTRANSLATED;
     const context = access === 'fetch' ? this.#current : this.#currentData;
     if (access === 'fetch') {
       // This may evict a decoded page and with it every fetch tag, so it comes first.
-      const decoded = this.#decodeCache.recordsOf((host - this.#ram) >>> 12, () =>
-        this.flushFetch(),
-      );
+      const decoded = this.#decodeCache.recordsOf((host - this.#ram) >>> 12, this.#evicted);
       const entry = this.#fetchEntry(context, low);
       words[entry] = pageLow;
       words[entry + 1] = high;
@@ -462,9 +488,9 @@ export class Translation {
       const mayWrite =
         (this.#leafLow & (PTE.W | PTE.D)) === (PTE.W | PTE.D) &&
         this.#pmpAllowsPage(pageStart, 'store');
-      words[entry + READ] = mayRead ? pageLow : NO_TAG_LOW;
+      words[entry + READ] = mayRead ? pageLow : pageLow ^ EMPTY_TAG_FLIP;
       words[entry + READ + 1] = high;
-      words[entry + WRITE] = mayWrite ? pageLow : NO_TAG_LOW;
+      words[entry + WRITE] = mayWrite ? pageLow : pageLow ^ EMPTY_TAG_FLIP;
       words[entry + WRITE + 1] = high;
       words[entry + DATA_PAGE] = host;
       words[entry + DATA_SHAPE] = shape;
@@ -473,4 +499,19 @@ export class Translation {
     this.misses += 1;
     return true;
   }
+}
+
+/** Whether an entry's tag lies in the same superpage, of the entry's own size, as an address. */
+function isPieceOf(
+  words: Int32Array,
+  tag: number,
+  shape: number,
+  low: number,
+  high: number,
+): boolean {
+  const level = shape & 3;
+  const shift = level === 2 ? 30 : 21;
+  return (
+    level !== 0 && words[tag + 1] === high && (words[tag] as number) >>> shift === low >>> shift
+  );
 }

@@ -2,9 +2,9 @@
  * The monitor's shared tables: what all harts' monitors agree on. They lie outside guest physical
  * memory, so no guest access of any kind can reach them.
  *
- * Unless a field says otherwise it is guarded by `MonitorBlock.lock*`.
+ * Unless a field says otherwise it is guarded by `MonitorBlock.lock`.
  */
-import { i32, i32Array, layout, type View } from 'sharedarraybuffer-utils';
+import { i32, i32Array, layout, ticketLock, type View } from 'sharedarraybuffer-utils';
 import { MAX_HARTS, MAX_SPACES, MAX_THREADS } from './abi.ts';
 
 /** Domains of one image, the core included. */
@@ -87,38 +87,53 @@ export const Thread = layout('Thread', {
 export const Space = layout('Space', {
   alive: i32,
   root: i32.doc('frame number of its root table'),
-  generation: i32.doc('count of unmaps; a hart that activates it flushes its ASID if it saw an older one'),
+  generation: i32.doc(
+    'count of unmaps; a hart that activates it flushes its ASID if it saw an older one',
+  ),
   pages: i32,
 });
+
+/** Fences that may wait for a hart one by one; more become one fence for everything. */
+export const FENCE_QUEUE = 8;
+/** Address (low, high), pages (0 = all), ASID (-1 = all). */
+export const FENCE_WORDS = 4;
 
 /** One denial or event (`ledger.ts` decodes them). */
 export const LEDGER_WORDS = 16;
 
 export const MonitorBlock = layout('MonitorBlock', {
-  lockNext: i32.doc('ticket lock: next ticket'),
-  lockServing: i32.doc('ticket lock: ticket being served'),
-  fenceLow: i32.doc('the fence in progress: first address'),
-  fenceHigh: i32,
-  fencePages: i32.doc('0 = everything'),
-  fenceAsid: i32.doc('-1 = all'),
-  fenceCode: i32.doc('1: fence.i as well'),
-  fenceDrain: i32.doc('bitmap of domains whose threads must unwind before the hart acknowledges'),
+  lock: ticketLock.doc(
+    'guards everything here that does not say otherwise; waiters serve fences meanwhile',
+  ),
+  fenceQueue: i32Array(MAX_HARTS * FENCE_QUEUE * FENCE_WORDS).doc(
+    'fences asked of each hart: a ring, entry n at n mod FENCE_QUEUE; see fence.ts',
+  ),
   hsm: i32Array(MAX_HARTS).doc('HSM state by hart. Atomics only'),
-  activeSpace: i32Array(MAX_HARTS).doc('space whose user half is in the hart view. Written by its hart, read by fence issuers'),
+  activeSpace: i32Array(MAX_HARTS).doc(
+    'space whose user half is in the hart view. Written by its hart, read by fence issuers',
+  ),
   domainState: i32Array(MAX_DOMAINS).doc('DOMAIN_STATE. Atomics only'),
   domainGeneration: i32Array(MAX_DOMAINS),
   domainRestarts: i32Array(MAX_DOMAINS),
   domainFaults: i32Array(MAX_DOMAINS),
+  domainMinute: i32Array(MAX_DOMAINS).doc(
+    'minute of the last restart, and below how many there were in it',
+  ),
+  domainRestartsInMinute: i32Array(MAX_DOMAINS),
+  windowNext: i32Array(MAX_DOMAINS).doc('where the search for a free page of the window begins'),
   poolNext: i32.doc('first table frame of the pool never handed out'),
   poolFree: i32.doc('head of the list of returned table frames, 0 = empty; a frame number'),
   poolUsed: i32,
   ledgerCount: i32.doc('records ever written; the newest is at (count - 1) mod LEDGER_RECORDS'),
   ledger: i32Array(LEDGER_RECORDS * LEDGER_WORDS),
-  gateCounts: i32Array(MAX_HARTS * MAX_DOMAINS * MAX_DOMAINS).doc('crossings by hart, caller, callee. One writer each; read by the probe'),
+  gateCounts: i32Array(MAX_HARTS * MAX_DOMAINS * MAX_DOMAINS).doc(
+    'crossings by hart, caller, callee. One writer each; read by the probe',
+  ),
   spaces: i32Array((Space.sizeBytes / 4) * MAX_SPACES),
   threads: i32Array((Thread.sizeBytes / 4) * MAX_THREADS),
 });
 export type MonitorView = View<(typeof MonitorBlock)['fields']>;
 
 /** Bytes of shared tables for a machine with that much RAM: the block, then two words a frame. */
-export const monitorTableBytes = (ramBytes: number): number => MonitorBlock.sizeBytes + (ramBytes / 4096) * 8;
+export const monitorTableBytes = (ramBytes: number): number =>
+  MonitorBlock.sizeBytes + (ramBytes / 4096) * 8;

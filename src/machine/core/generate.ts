@@ -57,6 +57,13 @@ export const operationNumber: ReadonlyMap<string, number> = new Map(
   OPERATIONS.map((instruction, index) => [instruction.name, FIRST_ISA_OPERATION + index]),
 );
 
+/** The instruction of an operation number, undefined for the core's own. */
+export const operationMeaning = (operation: number): Meaning | undefined =>
+  OPERATIONS[operation - FIRST_ISA_OPERATION]?.meaning;
+
+/** These trap, or read the count of retired instructions before they add to it. */
+const RETIRES_LATER: ReadonlySet<Exit> = new Set([EXIT.CSR, EXIT.ECALL, EXIT.EBREAK]);
+
 export interface CoreOptions {
   /** Size of the imported memory in 64 KiB pages. */
   readonly memoryPages: number;
@@ -336,7 +343,9 @@ function runFunction(options: CoreOptions): FunctionBuilder {
       case 'amoLoop':
         return atomicHandler(meaning);
       case 'exit':
-        return [set(pc, currentPc), ...leave(meaning.reason, count)];
+        return RETIRES_LATER.has(meaning.reason)
+          ? leaveAt(meaning.reason)
+          : [set(pc, currentPc), ...leave(meaning.reason, count)];
     }
   };
 
@@ -350,12 +359,14 @@ function runFunction(options: CoreOptions): FunctionBuilder {
     const rs2 = bytes === 4 ? i32.wrap(readRegister('rs2')) : readRegister('rs2');
     const widen = (result: Expr): Expr => (bytes === 4 ? i64.extend_s(result) : result);
     const reserved = load('i64', 8, false, hart, at.reservedAddress);
+    // An SC of another width than the LR's fails: it would check less, or more, than was loaded.
+    const reservation = bytes === 4 ? host : i32.or(host, i32.const(1));
     switch (meaning.kind) {
       case 'lr':
         return [
           ...translateAtomic('readTag', bytes, EXIT.LOAD_MISS),
           set(value64, widen(atomicLoad(t, host))),
-          store('i64', 8, hart, i64.extend_u(host), at.reservedAddress),
+          store('i64', 8, hart, i64.extend_u(reservation), at.reservedAddress),
           store('i64', 8, hart, value64, at.reservedValue),
           writeRd(value64),
           ...advance,
@@ -372,7 +383,7 @@ function runFunction(options: CoreOptions): FunctionBuilder {
           // The lowest bit of rd is "failed".
           set(
             value32,
-            choose(i64.eq(reserved, i64.extend_u(host)), i32.eqz(swapped), i32.const(1)),
+            choose(i64.eq(reserved, i64.extend_u(reservation)), i32.eqz(swapped), i32.const(1)),
           ),
           store('i64', 8, hart, i64.const(0), at.reservedAddress),
           writeRd(i64.extend_u(value32)),
@@ -414,18 +425,18 @@ function runFunction(options: CoreOptions): FunctionBuilder {
     leaveAt(EXIT.CROSS),
     leaveAt(EXIT.ILLEGAL),
     [
-      unlikely(i32.lt_u(load('i32', 4, false, hart, at.mode), record('extra', 4)), [
-        set(pc, currentPc),
-        ...leave(EXIT.CSR, count),
-      ]),
+      unlikely(
+        i32.lt_u(load('i32', 4, false, hart, at.mode), record('extra', 4)),
+        leaveAt(EXIT.CSR),
+      ),
       writeRd(load('i64', 8, false, i32.add(hart, record('rs2', 2)), at.csr)),
       ...advance,
     ],
     [
-      unlikely(i32.lt_u(load('i32', 4, false, hart, at.mode), record('extra', 4)), [
-        set(pc, currentPc),
-        ...leave(EXIT.CSR, count),
-      ]),
+      unlikely(
+        i32.lt_u(load('i32', 4, false, hart, at.mode), record('extra', 4)),
+        leaveAt(EXIT.CSR),
+      ),
       set(value64, readRegister('rs1')),
       set(old64, load('i64', 8, false, i32.add(hart, record('rs2', 2)), at.csr)),
       store('i64', 8, i32.add(hart, record('rs2', 2)), value64, at.csr),

@@ -13,9 +13,30 @@ export const X_SINK = 32;
 
 /** CSRs that are kept as plain 64-bit cells, in the order of their cells. */
 export const CSR_CELLS = [
-  ...['mstatus', 'medeleg', 'mideleg', 'mie', 'mtvec', 'mscratch', 'mepc', 'mcause', 'mtval'],
-  ...['mcounteren', 'menvcfg', 'mcountinhibit', 'stvec', 'sscratch', 'sepc', 'scause', 'stval'],
-  ...['satp', 'scounteren', 'senvcfg', 'stimecmp', 'mkeys', 'cycleOffset', 'instretOffset'],
+  'mstatus',
+  'medeleg',
+  'mideleg',
+  'mie',
+  'mtvec',
+  'mscratch',
+  'mepc',
+  'mcause',
+  'mtval',
+  'mcounteren',
+  'menvcfg',
+  'mcountinhibit',
+  'stvec',
+  'sscratch',
+  'sepc',
+  'scause',
+  'stval',
+  'satp',
+  'scounteren',
+  'senvcfg',
+  'stimecmp',
+  'mkeys',
+  'cycleOffset',
+  'instretOffset',
 ] as const;
 export type CsrCell = (typeof CSR_CELLS)[number];
 export const csrIndex = Object.fromEntries(CSR_CELLS.map((name, index) => [name, index])) as Record<
@@ -25,12 +46,40 @@ export const csrIndex = Object.fromEntries(CSR_CELLS.map((name, index) => [name,
 
 /** What is counted on each hart; the cost model is a linear function of these. */
 export const COUNTERS = [
-  ...['instructions', 'traps', 'interrupts', 'ecalls', 'monitorCalls', 'gates', 'gateReturns'],
-  ...['softTlbMisses', 'softTlbContextEvictions', 'decodedParcels'],
-  ...['tlbMisses', 'tlbL2Hits', 'walkLevels', 'satpWrites', 'keyWrites', 'fencesPage', 'fencesAll'],
-  ...['pteReads', 'pteWrites', 'monitorOps', 'bytesCopied', 'bytesCleared'],
-  ...['shootdownsSent', 'shootdownIpis', 'shootdownsServed', 'shootdownWaitNs', 'ipisSent'],
-  ...['denials', 'contained', 'restarts', 'migrations', 'grants', 'revokes', 'wfi'],
+  'instructions',
+  'traps',
+  'interrupts',
+  'ecalls',
+  'monitorCalls',
+  'gates',
+  'gateReturns',
+  'softTlbMisses',
+  'softTlbContextEvictions',
+  'decodedParcels',
+  'tlbMisses',
+  'tlbL2Hits',
+  'walkLevels',
+  'satpWrites',
+  'keyWrites',
+  'fencesPage',
+  'fencesAll',
+  'pteReads',
+  'pteWrites',
+  'monitorOps',
+  'bytesCopied',
+  'bytesCleared',
+  'shootdownsSent',
+  'shootdownIpis',
+  'shootdownsServed',
+  'shootdownWaitNs',
+  'ipisSent',
+  'denials',
+  'contained',
+  'restarts',
+  'migrations',
+  'grants',
+  'revokes',
+  'wfi',
 ] as const;
 export type Counter = (typeof COUNTERS)[number];
 export const counterIndex = Object.fromEntries(
@@ -75,7 +124,9 @@ export const HartBlock = layout('HartBlock', {
   pc: i64,
   instret: i64.doc('instructions retired since reset'),
   faultAddress: i64.doc('virtual address of the access that made the core return'),
-  reservedAddress: i64.doc('linear-memory address reserved by LR, 0 if none'),
+  reservedAddress: i64.doc(
+    'linear-memory address reserved by LR, plus 1 if 8 bytes wide; 0 if none',
+  ),
   reservedValue: i64,
   exitIp: i32.doc('record of the instruction that made the core return'),
   fetchTlb: i32.doc('linear-memory address of the fetch entries of the present regime'),
@@ -132,7 +183,7 @@ export const DataEntry = layout('DataEntry', {
   readTag: i64,
   writeTag: i64,
   page: i32.doc('linear-memory address of the page'),
-  shape: i32.doc('level of the leaf in bits 0-1, global in bit 2; for the modelled TLB'),
+  shape: i32.doc('level of the leaf in bits 0-1, SHAPE flags above; for the modelled TLB'),
 });
 
 /**
@@ -150,5 +201,9 @@ export const FETCH_TABLE_OFFSET: number = TLB_ENTRIES * DataEntry.sizeBytes;
 export const TLB_BYTES: number = FETCH_TABLE_OFFSET + TLB_ENTRIES * FetchEntry.sizeBytes;
 /** Translation regimes that keep their entries side by side: view, ASID, privilege, SUM, MXR, keys. */
 export const TLB_CONTEXTS = 32;
-/** Odd, so that no page's address equals it. */
-export const NO_TAG_LOW = 0x0000_0001;
+/**
+ * Flips the low half of a page's address into the tag of an empty entry: one that belongs to the
+ * neighbouring entry, so that no address which is looked for here can match it. (A tag that is no page's
+ * address would not do: the core compares by distance.)
+ */
+export const EMPTY_TAG_FLIP = 0x1000;

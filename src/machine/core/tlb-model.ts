@@ -50,6 +50,8 @@ export const MODEL_OFFSET: number = TLB_OFFSET + TLB_CONTEXTS * TLB_BYTES;
 
 /** Bits of the soft TLB entry's `shape`: level in the low two, global above. */
 export const SHAPE_GLOBAL = 4;
+/** No translation was made: M-mode, or Bare. A hardware TLB is not asked. */
+export const SHAPE_UNTRANSLATED = 8;
 
 const at = ModelTlb.offset;
 const field = (name: keyof typeof at): number => MODEL_OFFSET + at[name];
@@ -80,6 +82,7 @@ export function modelFunctions(): FunctionBuilder[] {
   fn.body = [
     block(done, [
       when(i32.lt_s(load('i32', 4, false, hart, field('asid')), i32.const(0)), [br(done)]),
+      when(i32.and(shape, i32.const(SHAPE_UNTRANSLATED)), [br(done)]),
       // The page number (at most 27 significant bits and the sign), its size, and the ASID.
       set(key, i64.and(i64.shr_u(va, pageShift), i64.const((1n << 40n) - 1n))),
       set(key, i64.or(key, i64.shl(i64.extend_u(i32.and(shape, i32.const(3))), i64.const(40)))),

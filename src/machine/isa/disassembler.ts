@@ -2,14 +2,43 @@
  * Prints an instruction as the assembler would take it. Generated from the ISA table's operand fields
  * and syntaxes; compressed instructions keep their own names.
  */
-import { decode, extract } from './decoder.ts';
+import { decode, extract, type Decoded } from './decoder.ts';
 import type { Syntax } from './table.ts';
 
 /** ABI names of x0..x31 (RISC-V psABI, "Integer Register Convention"). */
 export const REGISTER_NAMES: readonly string[] = [
-  ...['zero', 'ra', 'sp', 'gp', 'tp', 't0', 't1', 't2', 's0', 's1'],
-  ...['a0', 'a1', 'a2', 'a3', 'a4', 'a5', 'a6', 'a7'],
-  ...['s2', 's3', 's4', 's5', 's6', 's7', 's8', 's9', 's10', 's11', 't3', 't4', 't5', 't6'],
+  'zero',
+  'ra',
+  'sp',
+  'gp',
+  'tp',
+  't0',
+  't1',
+  't2',
+  's0',
+  's1',
+  'a0',
+  'a1',
+  'a2',
+  'a3',
+  'a4',
+  'a5',
+  'a6',
+  'a7',
+  's2',
+  's3',
+  's4',
+  's5',
+  's6',
+  's7',
+  's8',
+  's9',
+  's10',
+  's11',
+  't3',
+  't4',
+  't5',
+  't6',
 ];
 
 const name = (register: number): string => REGISTER_NAMES[register] ?? `x${register}`;
@@ -42,13 +71,27 @@ export function disassemble(raw: number, pc: bigint): string {
     'rd,csr,rs1': () => `${name(d.rd)}, 0x${((raw >>> 20) & 0xfff).toString(16)}, ${name(d.rs1)}`,
     'rd,csr,uimm': () => `${name(d.rd)}, 0x${((raw >>> 20) & 0xfff).toString(16)}, ${d.rs1}`,
     'rs1,rs2': () => `${name(d.rs1)}, ${name(d.rs2)}`,
-    fence: () => fenceText(imm),
+    fence: () => `${orderingSet(imm >> 4)}, ${orderingSet(imm)}`,
+    'rd,rs2': () => `${name(d.rd)}, ${name(d.rs2)}`,
+    'rd,imm': () => `${name(d.rd)}, ${imm}`,
+    rs1: () => name(d.rs1),
+    'rs1,target': () => `${name(d.rs1)}, ${target}`,
+    target: () => target,
   };
-  return `${d.instruction.name} ${text[d.instruction.syntax]()}`.trimEnd();
+  if (d.instruction.name === 'fence' && (imm & 0xfff) === FENCE_TSO) return 'fence.tso';
+  return `${d.instruction.name}${ordering(d, raw)} ${text[d.instruction.syntax]()}`.trimEnd();
 }
 
-function fenceText(imm: number): string {
-  const set = (bits: number): string =>
-    ['i', 'o', 'r', 'w'].filter((_, at) => (bits & (8 >> at)) !== 0).join('') || '0';
-  return `${set((imm >> 4) & 15)}, ${set(imm & 15)}`;
+/** fm = 1000, predecessors and successors RW (vol. I §2.7). */
+const FENCE_TSO = 0x833;
+
+/** What the bits aq and rl add to the name of an atomic instruction. */
+function ordering({ instruction: { meaning } }: Decoded, raw: number): string {
+  const { kind } = meaning;
+  if (kind !== 'lr' && kind !== 'sc' && kind !== 'amo' && kind !== 'amoLoop') return '';
+  return ['', '.rl', '.aq', '.aqrl'][(raw >>> 25) & 3] as string;
 }
+
+/** I/O and memory, reads and writes, as a FENCE names them. */
+const orderingSet = (bits: number): string =>
+  ['i', 'o', 'r', 'w'].filter((_, at) => (bits & (8 >> at)) !== 0).join('') || '0';

@@ -98,7 +98,13 @@ export type Syntax =
   | 'rd,csr,rs1'
   | 'rd,csr,uimm'
   | 'rs1,rs2'
-  | 'fence';
+  | 'fence'
+  // What compressed instructions leave unsaid is not printed.
+  | 'rd,rs2'
+  | 'rd,imm'
+  | 'rs1'
+  | 'rs1,target'
+  | 'target';
 
 export interface Instruction {
   readonly name: string;
@@ -393,6 +399,7 @@ const BY_NAME = new Map(FULL.map((instruction) => [instruction.name, instruction
 const c = (
   name: string,
   base: string,
+  syntax: Syntax,
   match: number,
   mask: number,
   operands: Operands,
@@ -406,7 +413,7 @@ const c = (
     mask,
     bytes: 2,
     operands,
-    syntax: stands.syntax,
+    syntax,
     meaning: stands.meaning,
     except,
     base,
@@ -444,46 +451,56 @@ const COMPRESSED: readonly Instruction[] = [
   c(
     'c.addi4spn',
     'addi',
+    'rd,rs1,imm',
     0x0000,
     0xe003,
     { rd: rdShort, rs1: sp, imm: bits([6, 1, 2], [5, 1, 3], [11, 2, 4], [7, 4, 6]) },
     [{ match: 0, mask: 0x1fe0 }],
   ),
-  c('c.lw', 'lw', 0x4000, 0xe003, { rd: rdShort, rs1: rs1Short, imm: offsetW }),
-  c('c.ld', 'ld', 0x6000, 0xe003, { rd: rdShort, rs1: rs1Short, imm: offsetD }),
-  c('c.sw', 'sw', 0xc000, 0xe003, { rs1: rs1Short, rs2: rdShort, imm: offsetW }),
-  c('c.sd', 'sd', 0xe000, 0xe003, { rs1: rs1Short, rs2: rdShort, imm: offsetD }),
-  c('c.addi', 'addi', 0x0001, 0xe003, { rd: rdFull, rs1: rdFull, imm: imm6 }),
-  c('c.addiw', 'addiw', 0x2001, 0xe003, { rd: rdFull, rs1: rdFull, imm: imm6 }, [rdIsZero]),
-  c('c.li', 'addi', 0x4001, 0xe003, { rd: rdFull, rs1: x0, imm: imm6 }),
+  c('c.lw', 'lw', 'rd,imm(rs1)', 0x4000, 0xe003, { rd: rdShort, rs1: rs1Short, imm: offsetW }),
+  c('c.ld', 'ld', 'rd,imm(rs1)', 0x6000, 0xe003, { rd: rdShort, rs1: rs1Short, imm: offsetD }),
+  c('c.sw', 'sw', 'rs2,imm(rs1)', 0xc000, 0xe003, { rs1: rs1Short, rs2: rdShort, imm: offsetW }),
+  c('c.sd', 'sd', 'rs2,imm(rs1)', 0xe000, 0xe003, { rs1: rs1Short, rs2: rdShort, imm: offsetD }),
+  c('c.addi', 'addi', 'rd,imm', 0x0001, 0xe003, { rd: rdFull, rs1: rdFull, imm: imm6 }),
+  c('c.addiw', 'addiw', 'rd,imm', 0x2001, 0xe003, { rd: rdFull, rs1: rdFull, imm: imm6 }, [
+    rdIsZero,
+  ]),
+  c('c.li', 'addi', 'rd,imm', 0x4001, 0xe003, { rd: rdFull, rs1: x0, imm: imm6 }),
   c(
     'c.addi16sp',
     'addi',
+    'rd,imm',
     0x6101,
     0xef83,
     { rd: sp, rs1: sp, imm: signedBits([6, 1, 4], [2, 1, 5], [5, 1, 6], [3, 2, 7], [12, 1, 9]) },
     [immIsZero],
   ),
-  c('c.lui', 'lui', 0x6001, 0xe003, { rd: rdFull, imm: signedBits([2, 5, 12], [12, 1, 17]) }, [
-    immIsZero,
-    { match: 0x0100, mask: 0x0f80 },
-  ]),
-  c('c.srli', 'srli', 0x8001, 0xec03, { rd: rs1Short, rs1: rs1Short, imm: shamt6 }),
-  c('c.srai', 'srai', 0x8401, 0xec03, { rd: rs1Short, rs1: rs1Short, imm: shamt6 }),
-  c('c.andi', 'andi', 0x8801, 0xec03, { rd: rs1Short, rs1: rs1Short, imm: imm6 }),
-  c('c.sub', 'sub', 0x8c01, 0xfc63, { rd: rs1Short, rs1: rs1Short, rs2: rdShort }),
-  c('c.xor', 'xor', 0x8c21, 0xfc63, { rd: rs1Short, rs1: rs1Short, rs2: rdShort }),
-  c('c.or', 'or', 0x8c41, 0xfc63, { rd: rs1Short, rs1: rs1Short, rs2: rdShort }),
-  c('c.and', 'and', 0x8c61, 0xfc63, { rd: rs1Short, rs1: rs1Short, rs2: rdShort }),
-  c('c.subw', 'subw', 0x9c01, 0xfc63, { rd: rs1Short, rs1: rs1Short, rs2: rdShort }),
-  c('c.addw', 'addw', 0x9c21, 0xfc63, { rd: rs1Short, rs1: rs1Short, rs2: rdShort }),
-  c('c.j', 'jal', 0xa001, 0xe003, { rd: x0, imm: offsetJump }),
-  c('c.beqz', 'beq', 0xc001, 0xe003, { rs1: rs1Short, rs2: x0, imm: offsetBranch }),
-  c('c.bnez', 'bne', 0xe001, 0xe003, { rs1: rs1Short, rs2: x0, imm: offsetBranch }),
-  c('c.slli', 'slli', 0x0002, 0xe003, { rd: rdFull, rs1: rdFull, imm: shamt6 }),
+  c(
+    'c.lui',
+    'lui',
+    'rd,upper',
+    0x6001,
+    0xe003,
+    { rd: rdFull, imm: signedBits([2, 5, 12], [12, 1, 17]) },
+    [immIsZero, { match: 0x0100, mask: 0x0f80 }],
+  ),
+  c('c.srli', 'srli', 'rd,imm', 0x8001, 0xec03, { rd: rs1Short, rs1: rs1Short, imm: shamt6 }),
+  c('c.srai', 'srai', 'rd,imm', 0x8401, 0xec03, { rd: rs1Short, rs1: rs1Short, imm: shamt6 }),
+  c('c.andi', 'andi', 'rd,imm', 0x8801, 0xec03, { rd: rs1Short, rs1: rs1Short, imm: imm6 }),
+  c('c.sub', 'sub', 'rd,rs2', 0x8c01, 0xfc63, { rd: rs1Short, rs1: rs1Short, rs2: rdShort }),
+  c('c.xor', 'xor', 'rd,rs2', 0x8c21, 0xfc63, { rd: rs1Short, rs1: rs1Short, rs2: rdShort }),
+  c('c.or', 'or', 'rd,rs2', 0x8c41, 0xfc63, { rd: rs1Short, rs1: rs1Short, rs2: rdShort }),
+  c('c.and', 'and', 'rd,rs2', 0x8c61, 0xfc63, { rd: rs1Short, rs1: rs1Short, rs2: rdShort }),
+  c('c.subw', 'subw', 'rd,rs2', 0x9c01, 0xfc63, { rd: rs1Short, rs1: rs1Short, rs2: rdShort }),
+  c('c.addw', 'addw', 'rd,rs2', 0x9c21, 0xfc63, { rd: rs1Short, rs1: rs1Short, rs2: rdShort }),
+  c('c.j', 'jal', 'target', 0xa001, 0xe003, { rd: x0, imm: offsetJump }),
+  c('c.beqz', 'beq', 'rs1,target', 0xc001, 0xe003, { rs1: rs1Short, rs2: x0, imm: offsetBranch }),
+  c('c.bnez', 'bne', 'rs1,target', 0xe001, 0xe003, { rs1: rs1Short, rs2: x0, imm: offsetBranch }),
+  c('c.slli', 'slli', 'rd,imm', 0x0002, 0xe003, { rd: rdFull, rs1: rdFull, imm: shamt6 }),
   c(
     'c.lwsp',
     'lw',
+    'rd,imm(rs1)',
     0x4002,
     0xe003,
     { rd: rdFull, rs1: sp, imm: bits([4, 3, 2], [12, 1, 5], [2, 2, 6]) },
@@ -492,18 +509,29 @@ const COMPRESSED: readonly Instruction[] = [
   c(
     'c.ldsp',
     'ld',
+    'rd,imm(rs1)',
     0x6002,
     0xe003,
     { rd: rdFull, rs1: sp, imm: bits([5, 2, 3], [12, 1, 5], [2, 3, 6]) },
     [rdIsZero],
   ),
-  c('c.jr', 'jalr', 0x8002, 0xf07f, { rd: x0, rs1: rdFull, imm: fixed(0) }, [rdIsZero]),
-  c('c.mv', 'add', 0x8002, 0xf003, { rd: rdFull, rs1: x0, rs2: rs2Full }, [rs2IsZero]),
-  c('c.ebreak', 'ebreak', 0x9002, 0xffff, {}),
-  c('c.jalr', 'jalr', 0x9002, 0xf07f, { rd: ra, rs1: rdFull, imm: fixed(0) }, [rdIsZero]),
-  c('c.add', 'add', 0x9002, 0xf003, { rd: rdFull, rs1: rdFull, rs2: rs2Full }, [rs2IsZero]),
-  c('c.swsp', 'sw', 0xc002, 0xe003, { rs1: sp, rs2: rs2Full, imm: bits([9, 4, 2], [7, 2, 6]) }),
-  c('c.sdsp', 'sd', 0xe002, 0xe003, { rs1: sp, rs2: rs2Full, imm: bits([10, 3, 3], [7, 3, 6]) }),
+  c('c.jr', 'jalr', 'rs1', 0x8002, 0xf07f, { rd: x0, rs1: rdFull, imm: fixed(0) }, [rdIsZero]),
+  c('c.mv', 'add', 'rd,rs2', 0x8002, 0xf003, { rd: rdFull, rs1: x0, rs2: rs2Full }, [rs2IsZero]),
+  c('c.ebreak', 'ebreak', 'none', 0x9002, 0xffff, {}),
+  c('c.jalr', 'jalr', 'rs1', 0x9002, 0xf07f, { rd: ra, rs1: rdFull, imm: fixed(0) }, [rdIsZero]),
+  c('c.add', 'add', 'rd,rs2', 0x9002, 0xf003, { rd: rdFull, rs1: rdFull, rs2: rs2Full }, [
+    rs2IsZero,
+  ]),
+  c('c.swsp', 'sw', 'rs2,imm(rs1)', 0xc002, 0xe003, {
+    rs1: sp,
+    rs2: rs2Full,
+    imm: bits([9, 4, 2], [7, 2, 6]),
+  }),
+  c('c.sdsp', 'sd', 'rs2,imm(rs1)', 0xe002, 0xe003, {
+    rs1: sp,
+    rs2: rs2Full,
+    imm: bits([10, 3, 3], [7, 3, 6]),
+  }),
 ];
 
 /** Every instruction, full ones first. */

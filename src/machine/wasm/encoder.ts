@@ -199,7 +199,7 @@ class BodyEncoder {
         if (stmt.unlikely) this.hints.push({ offset: out.length, value: 0 });
         out.bytes([0x04, 0x40]);
         this.#labels.push(undefined);
-        this.stmts(stmt.then);
+        this.stmts(stmt.body);
         if (stmt.otherwise.length > 0) {
           out.byte(0x05);
           this.stmts(stmt.otherwise);

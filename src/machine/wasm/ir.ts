@@ -64,7 +64,7 @@ export type Stmt =
   | {
       readonly k: 'if';
       readonly condition: Expr;
-      readonly then: readonly Stmt[];
+      readonly body: readonly Stmt[];
       readonly otherwise: readonly Stmt[];
       /** Emits a branch hint "unlikely" for the condition. */
       readonly unlikely: boolean;
@@ -245,19 +245,19 @@ export const loop = (target: Label, body: readonly Stmt[]): Stmt => ({
 });
 export const when = (
   condition: Expr,
-  then: readonly Stmt[],
+  body: readonly Stmt[],
   otherwise: readonly Stmt[] = [],
 ): Stmt => ({
   k: 'if',
   condition,
-  then,
+  body,
   otherwise,
   unlikely: false,
 });
-export const unlikely = (condition: Expr, then: readonly Stmt[]): Stmt => ({
+export const unlikely = (condition: Expr, body: readonly Stmt[]): Stmt => ({
   k: 'if',
   condition,
-  then,
+  body,
   otherwise: [],
   unlikely: true,
 });
