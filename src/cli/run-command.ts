@@ -1,12 +1,14 @@
 /** `cordon run`: what it takes. What it does is loaded when it is asked for. */
 import { Option, type Command } from 'commander';
 
+import { MECHANISMS, type MechanismName } from '../policy/contexts.ts';
 import { parseHarts, parseMemory, parseSeconds } from './option-values.ts';
 
 export interface RunOptions {
   readonly harts: number;
-  readonly mechanism: string;
+  readonly mechanism?: MechanismName;
   readonly kernel?: string;
+  readonly initrd?: string;
   readonly drive?: string;
   readonly script?: string;
   readonly prompt: string;
@@ -25,7 +27,8 @@ export function registerRunCommands(program: Command): void {
   program
     .command('run')
     .description('Boot a kernel on the machine and talk to its console.')
-    .option('--kernel <file>', 'ELF executable to boot')
+    .option('--kernel <file>', 'ELF executable to boot (default: our own, built if need be)')
+    .option('--initrd <file>', 'cpio archive that the kernel unpacks (default: our own programs)')
     .option('--harts <n>', 'number of harts, 1 to 64', parseHarts, 1)
     .addOption(
       new Option('--memory <size>', 'RAM, 16M to 1G')
@@ -33,9 +36,10 @@ export function registerRunCommands(program: Command): void {
         .default(128 * MIB, '128M'),
     )
     .addOption(
-      new Option('--mechanism <name>', 'how subsystems are kept apart')
-        .choices(['none', 'vbit', 'asid', 'pkey'])
-        .default('none'),
+      new Option(
+        '--mechanism <name>',
+        "how subsystems are kept apart (default: the image's own choice)",
+      ).choices(MECHANISMS),
     )
     .option('--drive <file>', 'disk image; a deterministic run works on a copy in memory')
     .option('--append <text>', "the kernel's command line")

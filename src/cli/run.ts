@@ -1,6 +1,10 @@
 /** What `cordon run` does: files to a session, the session to the terminal, its result to an exit code. */
 import { readFileSync } from 'node:fs';
 
+import type { RunExit, RunResult } from '../lab/run-result.ts';
+import { promptTypist, type Typist } from '../lab/session-console.ts';
+import { ImageError } from '../lab/session-image.ts';
+import { Session, type SessionSpec } from '../lab/session.ts';
 import {
   closeDrive,
   DriveError,
@@ -8,26 +12,22 @@ import {
   openDrive,
   type DriveHandle,
 } from '../machine/devices/drive.ts';
-import { ElfError } from '../machine/elf.ts';
-import type { RunExit, RunResult } from '../lab/run-result.ts';
-import { promptTypist, type Typist } from '../lab/session-console.ts';
-import {
-  ImageError,
-  kernelFromElf,
-  startsInMachineMode,
-  type KernelImage,
-} from '../lab/session-image.ts';
-import { Session, type Firmware, type SessionSpec } from '../lab/session.ts';
+import { BootError } from '../nested-kernel/boot.ts';
 import { CommandError, EXIT } from './errors.ts';
 import type { RunOptions } from './run-command.ts';
+import { chooseGuest, readInput } from './run-guest.ts';
 import { exitCodeOf, onEndSignals, type EndSignal } from './signals.ts';
 import { attachTerminal, ESCAPE_HELP } from './terminal.ts';
 
 /** Returns the exit code. @throws CommandError */
 export async function run(options: RunOptions): Promise<number> {
   checkOptions(options);
-  const image = readKernel(options.kernel);
-  const firmware = firmwareFor(image, options.mechanism);
+  const { image, firmware } = await chooseGuest({
+    ...options,
+    say: (text) => {
+      if (options.json !== true) process.stderr.write(`${text}\n`);
+    },
+  });
   const typist =
     options.script === undefined ? undefined : readScript(options.script, options.prompt);
   const drive = options.drive === undefined ? undefined : readDrive(options.drive, options);
@@ -62,44 +62,13 @@ function makeSession(spec: SessionSpec): Session {
   try {
     return new Session(spec);
   } catch (error) {
-    if (error instanceof ImageError)
+    if (error instanceof ImageError || error instanceof BootError)
       throw new CommandError(`--kernel: ${error.message}`, EXIT.INPUT);
     throw error;
   }
 }
 
 // --- files ---
-
-function readKernel(path: string | undefined): KernelImage {
-  if (path === undefined) throw new CommandError('no kernel to boot; name one with --kernel FILE');
-  const bytes = readInput('--kernel', path, 'an ELF executable');
-  try {
-    return kernelFromElf(bytes, path);
-  } catch (error) {
-    if (error instanceof ElfError || error instanceof ImageError) {
-      throw new CommandError(`--kernel: ${error.message}`, EXIT.INPUT);
-    }
-    throw error;
-  }
-}
-
-/** Nothing if the kernel brings its own M-mode. */
-function firmwareFor(image: KernelImage, mechanism: string): Firmware | undefined {
-  if (!startsInMachineMode(image)) {
-    throw new CommandError(
-      `--kernel: '${image.name}' begins at 0x${image.entry.toString(16)}, above M-mode software that ` +
-        'this build does not bring; link it for the start of RAM (0x80000000)',
-      EXIT.INPUT,
-    );
-  }
-  if (mechanism !== 'none') {
-    throw new CommandError(
-      `--mechanism ${mechanism} needs the monitor in M-mode, but '${image.name}' brings M-mode software of its own; ` +
-        'use --mechanism none',
-    );
-  }
-  return undefined;
-}
 
 function readScript(path: string, prompt: string): Typist {
   const text = new TextDecoder().decode(readInput('--script', path, 'a text file'));
@@ -121,16 +90,6 @@ function readDrive(path: string, { deterministic }: RunOptions): DriveHandle {
     if (error instanceof DriveError)
       throw new CommandError(`--drive: ${error.message}`, EXIT.INPUT);
     throw error;
-  }
-}
-
-function readInput(flag: string, path: string, wanted: string): Uint8Array {
-  try {
-    return readFileSync(path);
-  } catch (error) {
-    const code = (error as NodeJS.ErrnoException).code ?? String(error);
-    const what = code === 'ENOENT' ? 'does not exist' : `cannot be read (${code})`;
-    throw new CommandError(`${flag}: '${path}' ${what}; give ${wanted}`, EXIT.INPUT);
   }
 }
 

@@ -167,5 +167,7 @@ function operandsOf(
       return { rs1: register(a), rs2: register(b) };
     case 'fence':
       return { imm: 0xff };
+    default: // The others are of compressed instructions.
+      throw new Error(`no operands '${syntax}'`);
   }
 }
