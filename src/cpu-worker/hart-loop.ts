@@ -29,10 +29,13 @@ export function runHart(
   supervisor: HartSupervisor | undefined,
   { slice, spins }: HartLoopOptions,
 ): void {
+  // Without a supervisor the hart was set up by whoever made the machine.
+  let isStarted = supervisor === undefined;
   for (;;) {
-    if (hart.state === HART_STATE.STOPPED) {
+    if (!isStarted || hart.state === HART_STATE.STOPPED) {
       if (!sleepUntilStarted(hart)) return;
       supervisor?.start(hart);
+      isStarted = true;
     }
     const end = hart.run(slice);
     if (end === 'stopped') return;

@@ -6,7 +6,8 @@
  */
 import { attachMachine, type MachineParts } from '../machine/machine.ts';
 import { EXIT_REASON } from '../machine/memory-plan.ts';
-import { Monitor, type MonitorConfig } from '../nested-kernel/monitor.ts';
+import type { MonitorConfig } from '../nested-kernel/config.ts';
+import { Monitor } from '../nested-kernel/monitor.ts';
 import { runHart, type HartLoopOptions } from './hart-loop.ts';
 
 /** Plain data, posted to the worker. */
@@ -24,7 +25,7 @@ export interface HartTask extends HartLoopOptions {
 export default function hartTask({ parts, hart: id, monitor: config, ...options }: HartTask): void {
   const machine = attachMachine(parts);
   try {
-    const monitor = config === null ? undefined : new Monitor(machine, config);
+    const monitor = config === null ? undefined : new Monitor(machine, config, id);
     runHart(machine.hart(id, monitor), monitor, options);
   } catch (error) {
     machine.stop(EXIT_REASON.FAILURE, 0, id);

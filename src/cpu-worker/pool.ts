@@ -12,7 +12,7 @@ import { Piscina } from 'piscina';
 
 import type { Machine } from '../machine/machine.ts';
 import { EXIT_REASON } from '../machine/memory-plan.ts';
-import type { MonitorConfig } from '../nested-kernel/monitor.ts';
+import type { MonitorConfig } from '../nested-kernel/config.ts';
 import type { HartTask } from './hart-task.ts';
 import { workerUrl } from './worker-url.ts';
 

@@ -46,7 +46,7 @@ function addHart(hash: Hash, machine: Machine, hart: Hart): void {
   hash.update(String(reserved === 0 ? 0 : reserved - machine.parts.plan.ram));
   const { pmp } = hart.translation;
   for (let entry = 0; entry < PMP_ENTRIES; entry++) {
-    hash.update(`${pmp.config(entry)},${pmp.address(entry)};`);
+    hash.update(`${pmp.config(entry)},${pmp.addressHigh(entry)},${pmp.addressLow(entry)};`);
   }
 }
 

@@ -2,6 +2,8 @@
  * What a run leaves behind. Plain data: `cordon run --json` prints it as it is.
  */
 import { counterIndex, type Counter } from '../machine/core/hart-block.ts';
+import type { LedgerEvent } from '../nested-kernel/ledger.ts';
+import type { Contexts } from '../policy/contexts.ts';
 
 export type ExitReason =
   /** The guest switched the machine off; `code` is the guest's. */
@@ -37,12 +39,26 @@ export interface HartResult {
   readonly shootdowns: number;
 }
 
-/** A refused attempt, as the monitor's ledger has it. */
-export interface DenialRecord {
-  readonly hart: number;
+/** A refused attempt: the monitor's record, with names for its numbers. */
+export interface DenialRecord extends Omit<LedgerEvent, 'domain' | 'gate'> {
   readonly domain: string;
-  readonly what: string;
-  readonly [detail: string]: unknown;
+  /** The function behind the gate that was tried, if it was one. */
+  readonly gate: string | null;
+  /** `file:line` of the policy that decides. */
+  readonly policy: string | null;
+}
+
+/** Gives a ledger record the names that the image's contexts have for its numbers. */
+export function denialOf(event: LedgerEvent, contexts: Contexts | undefined): DenialRecord {
+  const domain = contexts?.domains[event.domain];
+  const gate = contexts?.gates[event.gate];
+  const place = gate?.place ?? domain?.place;
+  return {
+    ...event,
+    domain: domain?.name ?? String(event.domain),
+    gate: gate?.function ?? null,
+    policy: place === undefined ? null : `${place.file}:${place.line}`,
+  };
 }
 
 export interface RunResult {

@@ -1,7 +1,7 @@
 /**
  * What a session puts into RAM before it starts: the kernel, and the devicetree near the end.
  */
-import { readElf, PT_LOAD, type ElfFile } from '../machine/elf.ts';
+import { readElf, PT_LOAD, type ElfFile, type ProgramHeader } from '../machine/elf.ts';
 import { createDeviceTree } from '../machine/device-tree.ts';
 import { ISA_STRING, type Machine } from '../machine/machine.ts';
 import { RAM_BASE } from '../machine/physical-map.ts';
@@ -29,18 +29,15 @@ export class ImageError extends Error {}
 export function kernelFromElf(bytes: Uint8Array, name: string): KernelImage {
   const elf = readElf(bytes, name, 'executable');
   const loads = elf.programHeaders.filter(({ type, memBytes }) => type === PT_LOAD && memBytes > 0);
-  const home = loads.find(
-    ({ virtAddr, memBytes }) => elf.entry >= virtAddr && elf.entry < virtAddr + BigInt(memBytes),
-  );
-  if (home === undefined) {
+  const entry = physicalEntry(elf.entry, loads);
+  if (entry === undefined) {
     throw new ImageError(
       `kernel '${name}' begins at 0x${elf.entry.toString(16)}, which is in none of its segments; link it with an entry`,
     );
   }
   return {
     name,
-    // The entry is a virtual address; before paging is on, the hart needs the physical one.
-    entry: Number(home.physAddr + (elf.entry - home.virtAddr)),
+    entry: Number(entry),
     segments: loads.map(({ physAddr, data, memBytes }) => ({
       physical: Number(physAddr),
       data,
@@ -48,6 +45,19 @@ export function kernelFromElf(bytes: Uint8Array, name: string): KernelImage {
     })),
     elf,
   };
+}
+
+/**
+ * Before paging is on, the hart needs the physical address. The file's may be virtual, as the ELF
+ * specification has it, or physical already, as many kernels' linker scripts do.
+ */
+function physicalEntry(entry: bigint, loads: readonly ProgramHeader[]): bigint | undefined {
+  for (const { physAddr, virtAddr, memBytes } of loads) {
+    if (entry >= virtAddr && entry < virtAddr + BigInt(memBytes)) return physAddr + (entry - virtAddr);
+  }
+  return loads.some(({ physAddr, memBytes }) => entry >= physAddr && entry < physAddr + BigInt(memBytes))
+    ? entry
+    : undefined;
 }
 
 /** Whether the kernel is linked for the start of RAM, where M-mode software begins on this board. */

@@ -6,43 +6,42 @@
  * It does not print and knows no terminal.
  */
 import { HART_STATE, HartBlock } from '../machine/core/hart-block.ts';
-import { attachMachine, createMachine, type Machine } from '../machine/machine.ts';
+import { createDeviceTree } from '../machine/device-tree.ts';
+import type { Hart } from '../machine/hart.ts';
+import { attachMachine, createMachine, ISA_STRING, type Machine } from '../machine/machine.ts';
 import type { DriveHandle } from '../machine/devices/drive.ts';
 import type { ConsoleEnd } from '../machine/devices/uart.ts';
 import { EXIT_REASON, hartBase } from '../machine/memory-plan.ts';
 import { RAM_BASE, TIMEBASE_HZ } from '../machine/physical-map.ts';
-import { Monitor, type MonitorConfig } from '../nested-kernel/monitor.ts';
+import type { Contexts, MechanismName } from '../policy/contexts.ts';
+import { boot, monitorTableBytes } from '../nested-kernel/boot.ts';
+import type { Ablation, MonitorConfig } from '../nested-kernel/config.ts';
+import { readLedger, type LedgerEvent } from '../nested-kernel/ledger.ts';
+import { Monitor, type MarkListener } from '../nested-kernel/monitor.ts';
+import { MonitorBlock } from '../nested-kernel/tables.ts';
 import { DeterministicRun } from '../cpu-worker/deterministic.ts';
 import { HartFailure, HartPool } from '../cpu-worker/pool.ts';
 import { stateHash } from '../cpu-worker/state-hash.ts';
 import { loadImage, type KernelImage } from './session-image.ts';
 import type { Typist } from './session-console.ts';
 import {
+  denialOf,
   hartResult,
   readerOf,
-  type DenialRecord,
   type ExitReason,
   type ReadCounter,
   type RunExit,
   type RunResult,
 } from './run-result.ts';
 
-/** What stands in for M-mode software, as a session needs it; the monitor's side is its own. */
+/** What stands in for M-mode software: the nested kernel, or only its SBI. */
 export interface Firmware {
-  /** Posted to every hart's monitor. */
-  readonly config: MonitorConfig;
-  readonly mechanism: string;
-  /** Bytes of shared tables that it wants in a machine with that much RAM. */
-  monitorBytes(ramBytes: number): number;
-  /** PTE bits 58-54 are protection keys. */
-  readonly hasKeys: boolean;
-  /**
-   * Fills the shared tables, once, before any hart runs. The image and the devicetree are in RAM, and
-   * the session starts the boot hart at the image's entry with the tree's address as argument.
-   */
-  prepare(machine: Machine): void;
-  /** What it has refused, and what got past it, once the run has ended. */
-  report(machine: Machine): { denials: readonly DenialRecord[]; escapes: number };
+  readonly mechanism: MechanismName;
+  /** Verified contexts of the image; left out for a foreign kernel, which is not separated. */
+  readonly contexts?: Contexts;
+  readonly initrd?: Uint8Array;
+  /** Invariants to switch off; tests and `cordon attack` only. */
+  readonly ablate?: readonly Ablation[];
 }
 
 export type SessionMode =
@@ -69,6 +68,8 @@ export interface SessionSpec {
   readonly typist?: Typist;
   /** Warm threads of a run before; stays open. Without one the session makes its own. */
   readonly pool?: HartPool;
+  /** Called for each mark that the guest sets; deterministic runs only. */
+  readonly onMark?: MarkListener;
   /** Cycles from counters; the cost model's. */
   readonly cycles?: (read: ReadCounter) => number;
 }
@@ -92,6 +93,7 @@ export class Session {
   readonly machine: Machine;
   /** Settles when the run has ended; never rejects: a failure of ours is a result, too. */
   readonly done: Promise<RunResult>;
+  readonly #config: MonitorConfig | null;
   readonly #console: ConsoleEnd;
   readonly #listeners: ((bytes: Uint8Array) => void)[] = [];
   readonly #settle: (result: RunResult) => void;
@@ -110,18 +112,14 @@ export class Session {
         harts: spec.harts,
         ramBytes: spec.ramBytes,
         deterministic: mode.kind === 'deterministic',
-        hasKeys: firmware?.hasKeys ?? false,
-        monitorBytes: firmware?.monitorBytes(spec.ramBytes) ?? 0,
+        hasKeys: firmware?.mechanism === 'pkey',
+        monitorBytes: firmware === undefined ? 0 : monitorTableBytes(spec.ramBytes),
         ...(spec.drive === undefined ? {} : { drive: spec.drive }),
       }),
     );
     this.#console = this.machine.board.uart.consoleEnd();
     const seed = mode.kind === 'deterministic' ? mode.seed : String(this.machine.parts.clockOrigin);
-    const tree = loadImage(this.machine, spec.image, {
-      seed,
-      ...(spec.bootargs === undefined ? {} : { bootargs: spec.bootargs }),
-    });
-    this.#resetHarts(tree);
+    this.#config = firmware === undefined ? this.#loadBare(seed) : this.#bootFirmware(firmware, seed);
     const { promise, resolve } = Promise.withResolvers<RunResult>();
     this.done = promise;
     this.#settle = resolve;
@@ -197,7 +195,7 @@ export class Session {
       seconds === undefined ? undefined : setTimeout(() => this.stop('time-limit'), seconds * 1000);
     const drain = setInterval(() => this.#exchange(), DRAIN_MS);
     try {
-      await pool.run(this.machine, this.spec.firmware?.config ?? null);
+      await pool.run(this.machine, this.#config);
     } finally {
       clearInterval(drain);
       clearTimeout(limit);
@@ -206,15 +204,14 @@ export class Session {
   }
 
   async #runDeterministic(mode: SessionMode & { kind: 'deterministic' }): Promise<void> {
-    const { firmware, seconds = Infinity } = this.spec;
+    const { seconds = Infinity } = this.spec;
+    const config = this.#config;
     const limit = seconds * TIMEBASE_HZ;
     this.#run = new DeterministicRun(this.machine, {
       seed: mode.seed,
       tlb: mode.tlb ?? DEFAULT_TLB,
       ...(mode.sliceMax === undefined ? {} : { sliceMax: mode.sliceMax }),
-      ...(firmware === undefined
-        ? {}
-        : { supervisor: () => new Monitor(this.machine, firmware.config) }),
+      ...(config === null ? {} : { supervisor: (hart: number) => this.#monitor(config, hart) }),
       poll: (ticks) => {
         if (ticks >= limit) this.stop('time-limit');
         return this.#exchange();
@@ -245,30 +242,67 @@ export class Session {
     return printed;
   }
 
+  #monitor(config: MonitorConfig, hart: number): Monitor {
+    const monitor = new Monitor(this.machine, config, hart);
+    monitor.onMark = this.spec.onMark;
+    return monitor;
+  }
+
   /**
    * Hart blocks are made here, before any hart runs, so that none can be rung before it is reset.
-   * Without firmware all begin at the entry with their number in a0 and the devicetree in a1, as on
-   * QEMU's `virt` with `-bios none`. With firmware the monitor takes the boot hart from there.
    */
-  #resetHarts(tree: number): void {
-    const { machine, spec } = this;
-    const { memory, parts } = machine;
-    for (let id = 0; id < spec.harts; id++) {
-      const hart = machine.hart(id);
-      const entry = spec.firmware === undefined ? spec.image.entry : RAM_BASE;
+  #resetHarts(entry: number): Hart[] {
+    return Array.from({ length: this.spec.harts }, (_, id) => {
+      const hart = this.machine.hart(id);
       hart.reset(entry | 0, Math.floor(entry / 2 ** 32));
-      if (spec.firmware === undefined) {
-        hart.setXNumber(10, id);
-        hart.setXNumber(11, tree);
-        hart.state = HART_STATE.PARKED;
-      }
+      return hart;
+    });
+  }
+
+  /**
+   * Without firmware all harts begin at the entry with their number in a0 and the devicetree in a1, as
+   * on QEMU's `virt` with `-bios none`.
+   */
+  #loadBare(seed: string): null {
+    const { machine, spec } = this;
+    const tree = loadImage(machine, spec.image, {
+      seed,
+      ...(spec.bootargs === undefined ? {} : { bootargs: spec.bootargs }),
+    });
+    for (const hart of this.#resetHarts(spec.image.entry)) {
+      hart.setXNumber(10, hart.id);
+      hart.setXNumber(11, tree);
+      hart.state = HART_STATE.PARKED;
     }
-    if (spec.firmware === undefined) return;
-    spec.firmware.prepare(machine);
-    const boot = HartBlock.at(memory, hartBase(parts.plan, 0));
-    boot.startPc[0] = BigInt(spec.image.entry);
-    boot.startArgument[0] = BigInt(tree);
-    boot.state.store(HART_STATE.PARKED);
+    return null;
+  }
+
+  /** The monitor loads the image, builds the views, and starts the boot hart. */
+  #bootFirmware(firmware: Firmware, seed: string): MonitorConfig {
+    const { machine, spec } = this;
+    this.#resetHarts(RAM_BASE);
+    return boot(machine, {
+      ...firmware,
+      image: spec.image,
+      deviceTree: ({ reserved, initrd }) =>
+        createDeviceTree({
+          harts: spec.harts,
+          // What the monitor keeps is no memory of the kernel's.
+          ramBytes: reserved === undefined ? spec.ramBytes : reserved.base - RAM_BASE,
+          isa: ISA_STRING,
+          virtioSlots: spec.drive === undefined ? [] : [0],
+          seed,
+          ...(spec.bootargs === undefined ? {} : { bootargs: spec.bootargs }),
+          ...(initrd === undefined ? {} : { initrd }),
+        }),
+    });
+  }
+
+  /** Denials, faults and restarts from number `since` on; empty without firmware. */
+  events(since = 0): LedgerEvent[] {
+    if (this.#config === null) return [];
+    const { memory, parts } = this.machine;
+    return readLedger(MonitorBlock.at(memory, parts.plan.monitor), since);
   }
 
   #result(failure: unknown): RunResult {
@@ -276,7 +310,10 @@ export class Session {
     const run = this.#run;
     const tlb = run === undefined ? 'emulator' : 'model';
     const cycles = spec.cycles ?? ((read: ReadCounter): number => read('instructions'));
-    const { denials, escapes } = spec.firmware?.report(machine) ?? { denials: [], escapes: 0 };
+    const denials = this.events()
+      .filter(({ kind }) => kind === 'denial' || kind === 'fault')
+      .map((event) => denialOf(event, spec.firmware?.contexts));
+    const escapes = 0;
     return {
       harts: Array.from({ length: spec.harts }, (_, hart) =>
         hartResult(hart, this.counters(hart), tlb, cycles),

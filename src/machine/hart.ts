@@ -84,6 +84,9 @@ export interface HartEnvironment {
 /** The core counts in 32 bits. */
 const MAX_BURST = 2 ** 30;
 
+/** Returns of the core that one run allows beyond its instructions. */
+const MOST_RETURNS = 10_000;
+
 /** Why `run` came back. */
 export type RunEnd = 'limit' | 'stopped' | 'waiting' | 'requested';
 
@@ -292,7 +295,8 @@ export class Hart {
     this.#takeInterrupt();
     let record = 0;
     for (;;) {
-      const left = target - this.instret - returns++;
+      const left = target - this.instret;
+      if (++returns > limit + MOST_RETURNS) return 'limit';
       if (left <= 0) return 'limit';
       const reason = this.core.run(this.base, Math.min(left, MAX_BURST), record);
       record = 0;

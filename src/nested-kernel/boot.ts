@@ -5,7 +5,6 @@
  * `MonitorConfig` that every hart's monitor gets. No root exists that is not made here, and no table of
  * the boot survives that a view does not use.
  */
-import { readElf, PT_LOAD, type ElfFile } from '../machine/elf.ts';
 import type { Machine } from '../machine/machine.ts';
 import { RAM_BASE, type PhysRange } from '../machine/physical-map.ts';
 import { PTE } from '../machine/translation.ts';
@@ -38,12 +37,23 @@ export { monitorTableBytes };
 /** The image cannot be booted as asked; the message says why and what to do. */
 export class BootError extends Error {}
 
+/** A kernel as it lies in RAM. */
+export interface BootImage {
+  readonly name: string;
+  /** Physical address of the first instruction. */
+  readonly entry: number;
+  readonly segments: readonly {
+    readonly physical: number;
+    readonly data: Uint8Array;
+    /** The bytes beyond `data` are zero. */
+    readonly sizeBytes: number;
+  }[];
+}
+
 export interface BootRequest {
   readonly mechanism: MechanismName;
   readonly ablate?: readonly Ablation[];
-  readonly image: Uint8Array;
-  /** Name of the image in messages. */
-  readonly imageName: string;
+  readonly image: BootImage;
   /** Verified contexts of the image; undefined for a foreign kernel, which is not separated. */
   readonly contexts?: Contexts;
   readonly initrd?: Uint8Array;
@@ -71,11 +81,10 @@ const pageBelow = (end: number, bytes: number): number => Math.floor((end - byte
 /** Loads the image and prepares the monitor. @throws BootError */
 export function boot(machine: Machine, request: BootRequest): MonitorConfig {
   const { plan } = machine.parts;
-  const elf = readElf(request.image, request.imageName, 'executable');
   const separated = request.contexts !== undefined && request.mechanism !== 'none';
   const reserved = separated ? poolBytes(plan.ramBytes, plan.harts) : 0;
   const usable = plan.ramBytes - reserved;
-  loadSegments(machine, elf, request.imageName, usable);
+  loadSegments(machine, request.image, usable);
   if (request.contexts !== undefined && !separated) patchGates(machine, request.contexts);
 
   const poolFirst = RAM_FRAME + usable / 4096;
@@ -105,7 +114,7 @@ export function boot(machine: Machine, request: BootRequest): MonitorConfig {
   machine.load(treeAt, tree);
   const treeAddress = separated ? LAYOUT.DIRECT_BASE + BigInt(treeAt - RAM_BASE) : BigInt(treeAt);
   Atomics.store(shared.tables.hsm, 0, HSM.START_PENDING);
-  shared.startHart(0, halves(BigInt(elf.entry)), halves(treeAddress));
+  shared.startHart(0, halves(BigInt(request.image.entry)), halves(treeAddress));
   return config;
 }
 
@@ -122,17 +131,15 @@ const NO_VIEWS: Pick<
   sealedAt: [],
 };
 
-function loadSegments(machine: Machine, elf: ElfFile, name: string, usable: number): void {
-  for (const segment of elf.programHeaders) {
-    if (segment.type !== PT_LOAD || segment.memBytes === 0) continue;
-    const start = Number(segment.physAddr);
-    if (start < RAM_BASE || start + segment.memBytes > RAM_BASE + usable) {
+function loadSegments(machine: Machine, image: BootImage, usable: number): void {
+  for (const { physical, data, sizeBytes } of image.segments) {
+    if (physical < RAM_BASE || physical + sizeBytes > RAM_BASE + usable) {
       throw new BootError(
-        `${name}: segment at 0x${start.toString(16)}, ${segment.memBytes} bytes, does not fit in RAM ` +
+        `${image.name}: segment at 0x${physical.toString(16)}, ${sizeBytes} bytes, does not fit in RAM ` +
           `(0x${RAM_BASE.toString(16)}, ${Math.floor(usable / 2 ** 20)} MiB usable); use --memory to give it more`,
       );
     }
-    machine.load(start, segment.data);
+    machine.load(physical, data);
   }
 }
 
