@@ -10,16 +10,16 @@
  */
 import type { CoreExports } from './core/generate.ts';
 import {
-  csrIndex,
+  csrWordOf,
   DataEntry,
   EMPTY_TAG_FLIP,
   FETCH_TABLE_OFFSET,
   FetchEntry,
-  HartBlock,
   PRIVILEGE,
   TLB_BYTES,
   TLB_CONTEXTS,
   TLB_ENTRIES,
+  wordOf,
 } from './core/hart-block.ts';
 import { SHAPE_GLOBAL, SHAPE_UNTRANSLATED, TLB_OFFSET } from './core/tlb-model.ts';
 import type { DecodeCache } from './decode-cache.ts';
@@ -89,6 +89,15 @@ const MAX_LEVEL = 2;
 /** Brings SUM and MXR to bits 2 and 3. */
 const HINT_SHIFT = 16;
 
+// Word indices within the hart block: constants here, so that no hot path looks a name up.
+const MODE = wordOf('mode');
+const HIGH = wordOf('high');
+const FETCH_TLB = wordOf('fetchTlb');
+const DATA_TLB = wordOf('dataTlb');
+const MSTATUS = csrWordOf('mstatus');
+const SATP = csrWordOf('satp');
+const MKEYS = csrWordOf('mkeys');
+
 /** The entries of the soft TLB, in words. */
 const DATA_WORDS = DataEntry.sizeBytes >> 2;
 const READ = DataEntry.offset.readTag >> 2;
@@ -97,6 +106,8 @@ const DATA_PAGE = DataEntry.offset.page >> 2;
 const DATA_SHAPE = DataEntry.offset.shape >> 2;
 const FETCH_WORDS = FetchEntry.sizeBytes >> 2;
 const FETCH_DECODED = FetchEntry.offset.decoded >> 2;
+/** Address bits within a superpage, by level; 0 for a page. */
+const SUPERPAGE_SHIFT = [0, 21, 30, 0] as const;
 const FETCH_SHAPE = FetchEntry.offset.shape >> 2;
 
 export class Translation {
@@ -117,6 +128,7 @@ export class Translation {
 
   /** Physical address of the last walk. */
   physical = 0;
+  #pageStart = 0;
   #leafLow = 0;
   #level = 0;
   #isTranslated = false;
@@ -128,8 +140,15 @@ export class Translation {
   /** The context that a mode with SUM and MXR had last: it mostly has it still. */
   readonly #hints: Uint8Array = new Uint8Array(16);
   readonly #lastUse: Float64Array = new Float64Array(TLB_CONTEXTS);
-  /** The table holds pieces of superpages: a fence for one address has to look for them. */
-  readonly #hasSuperpage: Uint8Array = new Uint8Array(TLB_CONTEXTS);
+  /**
+   * Which superpages a table may hold pieces of, hashed into a bit each, for levels 1 and 2: a fence for
+   * one address has to look for them.
+   */
+  readonly #superpages: Int32Array = new Int32Array(2 * TLB_CONTEXTS);
+  /** Indices that were filled since a table was last empty, so that emptying it need not visit all. */
+  readonly #filled: Uint8Array = new Uint8Array(TLB_CONTEXTS * TLB_ENTRIES);
+  /** How many of them; one more than there is room for: nobody knows which. */
+  readonly #filledCount: Int32Array = new Int32Array(TLB_CONTEXTS).fill(TLB_ENTRIES + 1);
   #useClock = 0;
   #current = -1;
   #currentData = -1;
@@ -158,17 +177,14 @@ export class Translation {
     this.#decodeCache = environment.decodeCache;
   }
 
-  #csrLow(name: keyof typeof csrIndex): number {
-    return this.#words[this.#at + (HartBlock.offset.csr >> 2) + 2 * csrIndex[name]] as number;
-  }
-
-  #csrHigh(name: keyof typeof csrIndex): number {
-    return this.#words[this.#at + (HartBlock.offset.csr >> 2) + 2 * csrIndex[name] + 1] as number;
+  /** A word of the hart block. */
+  #word(index: number): number {
+    return this.#words[this.#at + index] as number;
   }
 
   /** The privilege that loads and stores have: MPRV lends M the one in MPP (vol. II §3.1.6.3). */
   #dataMode(mode: number): number {
-    const mstatus = this.#csrLow('mstatus');
+    const mstatus = this.#word(MSTATUS);
     return mode === PRIVILEGE.M && (mstatus & MSTATUS_BITS.MPRV) !== 0
       ? (mstatus >> MSTATUS_BITS.MPP_SHIFT) & 3
       : mode;
@@ -179,18 +195,17 @@ export class Translation {
    * MPRV, MPP or keys.
    */
   select(): void {
-    const mode = this.#words[this.#at + (HartBlock.offset.mode >> 2)] as number;
+    const mode = this.#word(MODE);
     const dataMode = this.#dataMode(mode);
     this.#current = this.#find(dataMode === mode ? this.#dataRegime(mode) : mode);
     this.#currentData = dataMode === mode ? this.#current : this.#find(this.#dataRegime(dataMode));
-    this.#words[this.#at + (HartBlock.offset.fetchTlb >> 2)] =
-      this.#table(this.#current) + FETCH_TABLE_OFFSET;
-    this.#words[this.#at + (HartBlock.offset.dataTlb >> 2)] = this.#table(this.#currentData);
+    this.#words[this.#at + FETCH_TLB] = this.#table(this.#current) + FETCH_TABLE_OFFSET;
+    this.#words[this.#at + DATA_TLB] = this.#table(this.#currentData);
   }
 
   #dataRegime(mode: number): number {
     const bits =
-      this.#csrLow('mstatus') &
+      this.#word(MSTATUS) &
       (mode === PRIVILEGE.S ? MSTATUS_BITS.SUM | MSTATUS_BITS.MXR : MSTATUS_BITS.MXR);
     return mode === PRIVILEGE.M ? mode : mode | bits;
   }
@@ -201,10 +216,10 @@ export class Translation {
 
   #find(regime: number): number {
     const translated = (regime & 3) !== PRIVILEGE.M;
-    const satpLow = translated ? this.#csrLow('satp') : 0;
-    const satpHigh = translated ? this.#csrHigh('satp') : 0;
-    const keysLow = translated && this.hasKeys ? this.#csrLow('mkeys') : 0;
-    const keysHigh = translated && this.hasKeys ? this.#csrHigh('mkeys') : 0;
+    const satpLow = translated ? this.#word(SATP) : 0;
+    const satpHigh = translated ? this.#word(SATP + 1) : 0;
+    const keysLow = translated && this.hasKeys ? this.#word(MKEYS) : 0;
+    const keysHigh = translated && this.hasKeys ? this.#word(MKEYS + 1) : 0;
     const regimes = this.#regimes;
     const hint = (regime & 3) | ((regime >> HINT_SHIFT) & 12);
     let victim = 0;
@@ -244,13 +259,19 @@ export class Translation {
   #clear(context: number): void {
     const words = this.#words;
     const data = this.#table(context) >> 2;
-    for (let n = 0, entry = data; n < TLB_ENTRIES; n++, entry += DATA_WORDS) {
-      const empty = (n << 12) ^ EMPTY_TAG_FLIP;
-      words[entry + READ] = empty;
-      words[entry + WRITE] = empty;
+    const fetches = data + (FETCH_TABLE_OFFSET >> 2);
+    const count = this.#filledCount[context] as number;
+    const knowsAll = count <= TLB_ENTRIES;
+    for (let n = 0; n < (knowsAll ? count : TLB_ENTRIES); n++) {
+      const index = knowsAll ? (this.#filled[context * TLB_ENTRIES + n] as number) : n;
+      const empty = (index << 12) ^ EMPTY_TAG_FLIP;
+      words[data + index * DATA_WORDS + READ] = empty;
+      words[data + index * DATA_WORDS + WRITE] = empty;
+      words[fetches + index * FETCH_WORDS] = empty;
     }
-    this.#clearFetch(context);
-    this.#hasSuperpage[context] = 0;
+    this.#filledCount[context] = 0;
+    this.#superpages[2 * context] = 0;
+    this.#superpages[2 * context + 1] = 0;
   }
 
   #clearFetch(context: number): void {
@@ -302,7 +323,9 @@ export class Translation {
       if (words[data + WRITE] === page && words[data + WRITE + 1] === high)
         words[data + WRITE] = page ^ EMPTY_TAG_FLIP;
       if (words[fetch] === page && words[fetch + 1] === high) words[fetch] = page ^ EMPTY_TAG_FLIP;
-      if (this.#hasSuperpage[context] === 1) this.#dropSuperpage(context, low, high);
+      const mega = (this.#superpages[2 * context] as number) & superpageBit(low, high, 1);
+      const giga = (this.#superpages[2 * context + 1] as number) & superpageBit(low, high, 2);
+      if ((mega | giga) !== 0) this.#dropSuperpage(context, low, high);
     }
   }
 
@@ -314,13 +337,14 @@ export class Translation {
     for (let n = 0; n < TLB_ENTRIES; n++) {
       const empty = (n << 12) ^ EMPTY_TAG_FLIP;
       const entry = data + n * DATA_WORDS;
-      if (isPieceOf(words, entry + READ, words[entry + DATA_SHAPE] as number, low, high))
-        words[entry + READ] = empty;
-      if (isPieceOf(words, entry + WRITE, words[entry + DATA_SHAPE] as number, low, high))
-        words[entry + WRITE] = empty;
+      const shift = SUPERPAGE_SHIFT[(words[entry + DATA_SHAPE] as number) & 3] as number;
+      if (shift !== 0) {
+        if (isInSame(words, entry + READ, shift, low, high)) words[entry + READ] = empty;
+        if (isInSame(words, entry + WRITE, shift, low, high)) words[entry + WRITE] = empty;
+      }
       const fetch = fetches + n * FETCH_WORDS;
-      if (isPieceOf(words, fetch, words[fetch + FETCH_SHAPE] as number, low, high))
-        words[fetch] = empty;
+      const fetchShift = SUPERPAGE_SHIFT[(words[fetch + FETCH_SHAPE] as number) & 3] as number;
+      if (fetchShift !== 0 && isInSame(words, fetch, fetchShift, low, high)) words[fetch] = empty;
     }
   }
 
@@ -348,24 +372,25 @@ export class Translation {
    * @returns NO_FAULT, with the result in `physical`, or the exception code
    */
   translate(low: number, high: number, access: AccessKind, bytes: number): number {
-    const mode = this.#words[this.#at + (HartBlock.offset.mode >> 2)] as number;
+    const mode = this.#word(MODE);
     const effective = access === 'fetch' ? mode : this.#dataMode(mode);
     const fault = this.#walk(low, high, access, effective);
     if (fault !== NO_FAULT) return fault;
     this.#cacheable = true;
     if (this.pmp.isActive(effective)) {
       if (!this.pmp.allows(this.physical, bytes, access, effective)) return ACCESS_FAULT[access];
-      this.#cacheable = this.pmp.isUniform(this.physical - (this.physical % 4096), 4096);
+      this.#cacheable = this.pmp.isUniform(this.#pageStart, 4096);
     }
     return NO_FAULT;
   }
 
   #walk(low: number, high: number, access: AccessKind, mode: number): number {
-    const satpHigh = this.#csrHigh('satp');
+    const satpHigh = this.#word(SATP + 1);
     this.#level = 0;
     this.#isTranslated = false;
     if (mode === PRIVILEGE.M || satpHigh >>> 28 !== SATP_SV39) {
-      this.physical = (high >>> 0) * 2 ** 32 + (low >>> 0);
+      this.#pageStart = (high >>> 0) * 2 ** 32 + ((low & ~0xfff) >>> 0);
+      this.physical = this.#pageStart + (low & 0xfff);
       this.#leafLow = PTE.R | PTE.W | PTE.X | PTE.D | PTE.G;
       return NO_FAULT;
     }
@@ -373,7 +398,8 @@ export class Translation {
     // Bits 63 to 39 must equal bit 38.
     const sign = high >> 6;
     if (sign !== 0 && sign !== -1) return PAGE_FAULT[access];
-    let table = ((this.#csrLow('satp') >>> 0) + (satpHigh & 0xfff) * 2 ** 32) * 4096;
+    const asksPmp = this.pmp.isActive(PRIVILEGE.S);
+    let table = ((this.#word(SATP) >>> 0) + (satpHigh & 0xfff) * 2 ** 32) * 4096;
     for (let level = MAX_LEVEL; level >= 0; level--) {
       const vpn =
         level === 2
@@ -384,14 +410,10 @@ export class Translation {
       // Step 2. The table's address is physical; the access is one of S-mode.
       const address = table + vpn * 8;
       const host = this.#hostOf(address, 8);
-      if (
-        host === 0 ||
-        (this.pmp.isActive(PRIVILEGE.S) && !this.pmp.allows(address, 8, 'load', PRIVILEGE.S))
-      ) {
+      if (host === 0 || (asksPmp && !this.pmp.allows(address, 8, 'load', PRIVILEGE.S)))
         return ACCESS_FAULT[access];
-      }
       const pteLow = this.#core.atomicLoad64(this.#block, host);
-      const pteHigh = this.#words[this.#at + (HartBlock.offset.high >> 2)] as number;
+      const pteHigh = this.#word(HIGH);
       // Step 3. W without R is reserved; so are the high bits, but for keys where the machine has them.
       if ((pteLow & PTE.V) === 0 || (pteLow & (PTE.R | PTE.W)) === PTE.W) return PAGE_FAULT[access];
       const reserved = this.hasKeys ? PTE_RESERVED_HIGH & ~PTE_KEY_MASK_HIGH : PTE_RESERVED_HIGH;
@@ -404,8 +426,8 @@ export class Translation {
         continue;
       }
       // Step 5, misaligned superpage.
-      const pagesBelow = 512 ** level;
-      if (ppn % pagesBelow !== 0) return PAGE_FAULT[access];
+      const below = level === 2 ? 0x3ffff : level === 1 ? 0x1ff : 0;
+      if (((pteLow >>> 10) & below) !== 0) return PAGE_FAULT[access];
       // Step 6. Permission of the leaf, given privilege, SUM, MXR and keys.
       const leaf = this.#rightsOf(pteLow, pteHigh, mode);
       const needed = access === 'load' ? PTE.R : access === 'store' ? PTE.W : PTE.X;
@@ -413,9 +435,9 @@ export class Translation {
       // Step 7, Svade.
       if ((pteLow & PTE.A) === 0 || (access === 'store' && (pteLow & PTE.D) === 0))
         return PAGE_FAULT[access];
-      const within =
-        (level === 2 ? low & 0x3fffffff : level === 1 ? low & 0x1fffff : low & 0xfff) >>> 0;
-      this.physical = ppn * 4096 + within;
+      // Step 9.
+      this.#pageStart = (ppn + ((low >>> 12) & below)) * 4096;
+      this.physical = this.#pageStart + (low & 0xfff);
       this.#leafLow = leaf;
       this.#level = level;
       return NO_FAULT;
@@ -426,7 +448,7 @@ export class Translation {
 
   /** The leaf with R, W and X as the present regime has them. */
   #rightsOf(pteLow: number, pteHigh: number, mode: number): number {
-    const mstatus = this.#csrLow('mstatus');
+    const mstatus = this.#word(MSTATUS);
     let rights = pteLow;
     if ((mstatus & MSTATUS_BITS.MXR) !== 0 && (rights & PTE.X) !== 0) rights |= PTE.R;
     if ((pteLow & PTE.U) === 0) {
@@ -436,7 +458,7 @@ export class Translation {
     }
     if (this.hasKeys) {
       const key = (pteHigh >>> PTE_KEY_SHIFT_HIGH) & 31;
-      const keys = key < 16 ? this.#csrLow('mkeys') : this.#csrHigh('mkeys');
+      const keys = key < 16 ? this.#word(MKEYS) : this.#word(MKEYS + 1);
       const mine = keys >>> (2 * (key & 15));
       if ((mine & 1) === 0) rights &= ~(PTE.R | PTE.W | PTE.X);
       if ((mine & 2) === 0) rights &= ~PTE.W;
@@ -455,9 +477,9 @@ export class Translation {
     return this.#hostOf(this.physical, bytes);
   }
 
-  #pmpAllowsPage(pageStart: number, access: AccessKind): boolean {
-    const mode = this.#dataMode(this.#words[this.#at + (HartBlock.offset.mode >> 2)] as number);
-    return !this.pmp.isActive(mode) || this.pmp.allows(pageStart, 4096, access, mode);
+  #pmpAllowsPage(access: AccessKind): boolean {
+    const mode = this.#dataMode(this.#word(MODE));
+    return !this.pmp.isActive(mode) || this.pmp.allows(this.#pageStart, 4096, access, mode);
   }
 
   /**
@@ -465,8 +487,7 @@ export class Translation {
    * @returns false if it may not be remembered: a device, or a page that PMP cuts
    */
   remember(low: number, high: number, access: AccessKind): boolean {
-    const pageStart = this.physical - (this.physical % 4096);
-    const host = this.#hostOf(pageStart, 4096);
+    const host = this.#hostOf(this.#pageStart, 4096);
     if (host === 0 || !this.#cacheable) return false;
     const words = this.#words;
     const pageLow = low & ~0xfff;
@@ -484,10 +505,9 @@ export class Translation {
       words[entry + FETCH_SHAPE] = shape;
     } else {
       const entry = this.#dataEntry(context, low);
-      const mayRead = (this.#leafLow & PTE.R) !== 0 && this.#pmpAllowsPage(pageStart, 'load');
+      const mayRead = (this.#leafLow & PTE.R) !== 0 && this.#pmpAllowsPage('load');
       const mayWrite =
-        (this.#leafLow & (PTE.W | PTE.D)) === (PTE.W | PTE.D) &&
-        this.#pmpAllowsPage(pageStart, 'store');
+        (this.#leafLow & (PTE.W | PTE.D)) === (PTE.W | PTE.D) && this.#pmpAllowsPage('store');
       words[entry + READ] = mayRead ? pageLow : pageLow ^ EMPTY_TAG_FLIP;
       words[entry + READ + 1] = high;
       words[entry + WRITE] = mayWrite ? pageLow : pageLow ^ EMPTY_TAG_FLIP;
@@ -495,23 +515,29 @@ export class Translation {
       words[entry + DATA_PAGE] = host;
       words[entry + DATA_SHAPE] = shape;
     }
-    if (this.#level > 0) this.#hasSuperpage[context] = 1;
+    const count = this.#filledCount[context] as number;
+    if (count < TLB_ENTRIES)
+      this.#filled[context * TLB_ENTRIES + count] = (low >>> 12) & (TLB_ENTRIES - 1);
+    if (count <= TLB_ENTRIES) this.#filledCount[context] = count + 1;
+    if (this.#level > 0) {
+      const cell = 2 * context + this.#level - 1;
+      this.#superpages[cell] =
+        (this.#superpages[cell] as number) | superpageBit(low, high, this.#level);
+    }
     this.misses += 1;
     return true;
   }
 }
 
-/** Whether an entry's tag lies in the same superpage, of the entry's own size, as an address. */
-function isPieceOf(
+/** Whether an entry's tag lies in the same superpage as an address. */
+const isInSame = (
   words: Int32Array,
   tag: number,
-  shape: number,
+  shift: number,
   low: number,
   high: number,
-): boolean {
-  const level = shape & 3;
-  const shift = level === 2 ? 30 : 21;
-  return (
-    level !== 0 && words[tag + 1] === high && (words[tag] as number) >>> shift === low >>> shift
-  );
-}
+): boolean => words[tag + 1] === high && (words[tag] as number) >>> shift === low >>> shift;
+
+/** The bit that stands for the superpage of a level that holds an address. */
+const superpageBit = (low: number, high: number, level: number): number =>
+  1 << ((level === 2 ? (high << 2) | (low >>> 30) : (low >>> 21) ^ high) & 31);

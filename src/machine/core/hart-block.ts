@@ -207,3 +207,8 @@ export const TLB_CONTEXTS = 32;
  * address would not do: the core compares by distance.)
  */
 export const EMPTY_TAG_FLIP = 0x1000;
+
+/** Word index, from the start of a hart block, of a field or of a CSR cell. */
+export const wordOf = (field: keyof typeof HartBlock.offset): number =>
+  HartBlock.offset[field] >> 2;
+export const csrWordOf = (name: CsrCell): number => wordOf('csr') + 2 * csrIndex[name];
