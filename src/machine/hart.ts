@@ -670,7 +670,7 @@ export class Hart {
       return 0;
     }
     if (translation.remember(this.pcLow, this.pcHigh, 'fetch')) return 0;
-    if (translation.hostAddress(2) !== 0) return this.#recordAtPc();
+    if (translation.hostAddress() !== 0) return this.#recordAtPc();
     this.trap(CAUSE.FETCH_ACCESS, this.pcLow, this.pcHigh);
     return 0;
   }
@@ -706,7 +706,7 @@ export class Hart {
       return;
     }
     if (translation.remember(low, high, isLoad ? 'load' : 'store')) return;
-    const host = translation.hostAddress(bytes);
+    const host = translation.hostAddress();
     // Neither devices nor pages that PMP cuts support atomics here (PMA; vol. II §3.6.3).
     if (
       (flags & ACCESS.ATOMIC) !== 0 ||
@@ -834,7 +834,7 @@ export class Hart {
       this.trap(fault, low, high);
       return 0;
     }
-    const host = this.translation.hostAddress(bytes);
+    const host = this.translation.hostAddress();
     if (host === 0) this.trap(isLoad ? CAUSE.LOAD_ACCESS : CAUSE.STORE_ACCESS, low, high);
     return host;
   }
@@ -852,7 +852,7 @@ export class Hart {
     const low = (this.pcLow + offset) | 0;
     const high = low >>> 0 < this.pcLow >>> 0 ? (this.pcHigh + 1) | 0 : this.pcHigh;
     const fault = this.translation.translate(low, high, 'fetch', 2);
-    const host = fault === NO_FAULT ? this.translation.hostAddress(2) : 0;
+    const host = fault === NO_FAULT ? this.translation.hostAddress() : 0;
     if (fault !== NO_FAULT || host === 0) {
       this.trap(fault === NO_FAULT ? CAUSE.FETCH_ACCESS : fault, low, high);
       return undefined;

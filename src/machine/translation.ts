@@ -33,6 +33,7 @@ export const PTE = { V: 1, R: 2, W: 4, X: 8, U: 16, G: 32, A: 64, D: 128 } as co
 export const PTE_KEY_SHIFT_HIGH = 22;
 const PTE_KEY_MASK_HIGH = 31 << PTE_KEY_SHIFT_HIGH;
 const PTE_RESERVED_HIGH = -(1 << PTE_KEY_SHIFT_HIGH);
+const PPN_LOW_MASK = 0x3fffff;
 const PPN_HIGH_MASK = 0x3fffff;
 const SATP_SV39 = 8;
 
@@ -120,15 +121,18 @@ export class Translation {
   readonly #block: number;
   readonly #at: number;
   readonly #ram: number;
-  readonly #ramBase: number;
-  readonly #ramBytes: number;
+  readonly #firstPage: number;
+  readonly #pages: number;
   readonly #decodeCache: DecodeCache;
 
   readonly #evicted = (): void => this.flushFetch();
 
-  /** Physical address of the last walk. */
-  physical = 0;
-  #pageStart = 0;
+  /** Page number of the last walk, its low 22 bits and what is above; nothing here needs a double. */
+  #ppnLow = 0;
+  #ppnHigh = 0;
+  #offset = 0;
+  /** Linear-memory address of that page, 0 if it is no RAM. */
+  #host = 0;
   #leafLow = 0;
   #level = 0;
   #isTranslated = false;
@@ -171,8 +175,8 @@ export class Translation {
     this.#block = environment.hartBase;
     this.#at = environment.hartBase >> 2;
     this.#ram = environment.ram;
-    this.#ramBase = environment.ramBase;
-    this.#ramBytes = environment.ramBytes;
+    this.#firstPage = environment.ramBase / 4096;
+    this.#pages = environment.ramBytes / 4096;
     this.hasKeys = environment.hasKeys;
     this.#decodeCache = environment.decodeCache;
   }
@@ -379,7 +383,7 @@ export class Translation {
     this.#cacheable = true;
     if (this.pmp.isActive(effective)) {
       if (!this.pmp.allows(this.physical, bytes, access, effective)) return ACCESS_FAULT[access];
-      this.#cacheable = this.pmp.isUniform(this.#pageStart, 4096);
+      this.#cacheable = this.pmp.isUniform(this.physical - this.#offset, 4096);
     }
     return NO_FAULT;
   }
@@ -389,8 +393,7 @@ export class Translation {
     this.#level = 0;
     this.#isTranslated = false;
     if (mode === PRIVILEGE.M || satpHigh >>> 28 !== SATP_SV39) {
-      this.#pageStart = (high >>> 0) * 2 ** 32 + ((low & ~0xfff) >>> 0);
-      this.physical = this.#pageStart + (low & 0xfff);
+      this.#locate((low >>> 12) | ((high & 3) << 20), high >>> 2, low);
       this.#leafLow = PTE.R | PTE.W | PTE.X | PTE.D | PTE.G;
       return NO_FAULT;
     }
@@ -399,7 +402,9 @@ export class Translation {
     const sign = high >> 6;
     if (sign !== 0 && sign !== -1) return PAGE_FAULT[access];
     const asksPmp = this.pmp.isActive(PRIVILEGE.S);
-    let table = ((this.#word(SATP) >>> 0) + (satpHigh & 0xfff) * 2 ** 32) * 4096;
+    const satpLow = this.#word(SATP);
+    let ppnLow = satpLow & PPN_LOW_MASK;
+    let ppnHigh = (satpLow >>> 22) | ((satpHigh & 0xfff) << 10);
     for (let level = MAX_LEVEL; level >= 0; level--) {
       const vpn =
         level === 2
@@ -408,26 +413,29 @@ export class Translation {
             ? (low >>> 21) & 0x1ff
             : (low >>> 12) & 0x1ff;
       // Step 2. The table's address is physical; the access is one of S-mode.
-      const address = table + vpn * 8;
-      const host = this.#hostOf(address, 8);
-      if (host === 0 || (asksPmp && !this.pmp.allows(address, 8, 'load', PRIVILEGE.S)))
+      const table = this.#hostOf(ppnLow, ppnHigh);
+      if (
+        table === 0 ||
+        (asksPmp && !this.pmp.allows(addressOf(ppnLow, ppnHigh) + vpn * 8, 8, 'load', PRIVILEGE.S))
+      ) {
         return ACCESS_FAULT[access];
-      const pteLow = this.#core.atomicLoad64(this.#block, host);
+      }
+      const pteLow = this.#core.atomicLoad64(this.#block, table + vpn * 8);
       const pteHigh = this.#word(HIGH);
       // Step 3. W without R is reserved; so are the high bits, but for keys where the machine has them.
       if ((pteLow & PTE.V) === 0 || (pteLow & (PTE.R | PTE.W)) === PTE.W) return PAGE_FAULT[access];
       const reserved = this.hasKeys ? PTE_RESERVED_HIGH & ~PTE_KEY_MASK_HIGH : PTE_RESERVED_HIGH;
       if ((pteHigh & reserved) !== 0) return PAGE_FAULT[access];
-      const ppn = (pteLow >>> 10) + (pteHigh & PPN_HIGH_MASK) * 2 ** 22;
+      ppnLow = pteLow >>> 10;
+      ppnHigh = pteHigh & PPN_HIGH_MASK;
       if ((pteLow & (PTE.R | PTE.X)) === 0) {
         // Step 4. A, D and U are reserved in a pointer to the next level.
         if ((pteLow & (PTE.A | PTE.D | PTE.U)) !== 0) return PAGE_FAULT[access];
-        table = ppn * 4096;
         continue;
       }
       // Step 5, misaligned superpage.
       const below = level === 2 ? 0x3ffff : level === 1 ? 0x1ff : 0;
-      if (((pteLow >>> 10) & below) !== 0) return PAGE_FAULT[access];
+      if ((ppnLow & below) !== 0) return PAGE_FAULT[access];
       // Step 6. Permission of the leaf, given privilege, SUM, MXR and keys.
       const leaf = this.#rightsOf(pteLow, pteHigh, mode);
       const needed = access === 'load' ? PTE.R : access === 'store' ? PTE.W : PTE.X;
@@ -436,8 +444,7 @@ export class Translation {
       if ((pteLow & PTE.A) === 0 || (access === 'store' && (pteLow & PTE.D) === 0))
         return PAGE_FAULT[access];
       // Step 9.
-      this.#pageStart = (ppn + ((low >>> 12) & below)) * 4096;
-      this.physical = this.#pageStart + (low & 0xfff);
+      this.#locate(ppnLow | ((low >>> 12) & below), ppnHigh, low);
       this.#leafLow = leaf;
       this.#level = level;
       return NO_FAULT;
@@ -466,20 +473,35 @@ export class Translation {
     return rights;
   }
 
-  /** Linear-memory address of a physical range, 0 if it is not all RAM. */
-  #hostOf(physical: number, bytes: number): number {
-    const offset = physical - this.#ramBase;
-    return offset >= 0 && offset + bytes <= this.#ramBytes ? this.#ram + offset : 0;
+  /** Linear-memory address of a physical page, 0 if it is no RAM. */
+  #hostOf(ppnLow: number, ppnHigh: number): number {
+    const index = ppnLow - this.#firstPage;
+    return ppnHigh === 0 && index >= 0 && index < this.#pages ? this.#ram + (index << 12) : 0;
   }
 
-  /** Linear-memory address of the last translation, 0 if it is no RAM. */
-  hostAddress(bytes: number): number {
-    return this.#hostOf(this.physical, bytes);
+  /** Records where a walk ended. */
+  #locate(ppnLow: number, ppnHigh: number, low: number): void {
+    this.#ppnLow = ppnLow;
+    this.#ppnHigh = ppnHigh;
+    this.#offset = low & 0xfff;
+    this.#host = this.#hostOf(ppnLow, ppnHigh);
+  }
+
+  /** Physical address of the last walk. */
+  get physical(): number {
+    return addressOf(this.#ppnLow, this.#ppnHigh) + this.#offset;
+  }
+
+  /** Linear-memory address of the last translation, 0 if it is no RAM; within its page. */
+  hostAddress(): number {
+    return this.#host === 0 ? 0 : this.#host + this.#offset;
   }
 
   #pmpAllowsPage(access: AccessKind): boolean {
     const mode = this.#dataMode(this.#word(MODE));
-    return !this.pmp.isActive(mode) || this.pmp.allows(this.#pageStart, 4096, access, mode);
+    return (
+      !this.pmp.isActive(mode) || this.pmp.allows(this.physical - this.#offset, 4096, access, mode)
+    );
   }
 
   /**
@@ -487,7 +509,7 @@ export class Translation {
    * @returns false if it may not be remembered: a device, or a page that PMP cuts
    */
   remember(low: number, high: number, access: AccessKind): boolean {
-    const host = this.#hostOf(this.#pageStart, 4096);
+    const host = this.#host;
     if (host === 0 || !this.#cacheable) return false;
     const words = this.#words;
     const pageLow = low & ~0xfff;
@@ -528,6 +550,9 @@ export class Translation {
     return true;
   }
 }
+
+/** The address of a page; beyond 2^53 inexact, but nothing is there. */
+const addressOf = (ppnLow: number, ppnHigh: number): number => (ppnHigh * 2 ** 22 + ppnLow) * 4096;
 
 /** Whether an entry's tag lies in the same superpage as an address. */
 const isInSame = (
