@@ -10,7 +10,7 @@ import { decode, isFourBytes } from './isa/decoder.ts';
 import { EXIT } from './isa/table.ts';
 import { OPERATION, operationNumber } from './core/generate.ts';
 import { DECODED_PAGE_BYTES, PARCELS_PER_PAGE, RECORD_BYTES, X_SINK } from './core/hart-block.ts';
-import { plainCsr } from './csr-numbers.ts';
+import { isSstatusUpdate, plainCsr } from './csr-numbers.ts';
 
 /** At most this many records are made at once; a line of code ends sooner or goes on at its next use. */
 const DECODE_AHEAD = 32;
@@ -148,8 +148,8 @@ export function writeRecord(words: Int32Array, record: number, raw: number): boo
     if (plain !== undefined) {
       operation = plain.isWrite ? OPERATION.CSR_WRITE : OPERATION.CSR_READ;
       rs2 = plain.cell * 8;
-      extra = plain.privilege;
-    }
+      extra = plain.privilege | (plain.kept << 8);
+    } else if (isSstatusUpdate(raw)) operation = OPERATION.SSTATUS;
   }
   words[at + 1] = (d.rs1 * 8) | (rs2 << 16);
   words[at + 2] = d.imm;

@@ -29,7 +29,7 @@ import {
   MODEL_OFFSET,
   ModelTlb,
 } from './core/tlb-model.ts';
-import { CSR, csrPrivilege, isReadOnlyCsr } from './csr-numbers.ts';
+import { CSR, csrPrivilege, isReadOnlyCsr, SSTATUS_MASK } from './csr-numbers.ts';
 import { DecodeCache, writeRecord } from './decode-cache.ts';
 import { EXIT } from './isa/table.ts';
 import { hartBase, type MemoryPlan } from './memory-plan.ts';
@@ -47,7 +47,6 @@ const DELEGABLE_EXCEPTIONS = 0xb3ff;
 /** High half of mstatus: SXL and UXL are 64 bits. */
 const MSTATUS_HIGH = 0xa;
 const MSTATUS_WRITABLE = 0x007e19aa;
-const SSTATUS_MASK = 0x000c0122;
 /** Custom bit of menvcfg: none. STCE is bit 63 (Sstc). */
 const MENVCFG_HIGH_STCE = 1 << 31;
 const ENVCFG_FIOM = 1;
@@ -97,6 +96,7 @@ const MIP = wordOf('mip');
 const PENDING_WORD = wordOf('pending');
 const STATE = wordOf('state');
 const EXIT_IP = wordOf('exitIp');
+const SOFTWARE_SEI = wordOf('softwareSei');
 const FAULT_ADDRESS = wordOf('faultAddress');
 const MODE = wordOf('mode');
 const MODEL_WORD = wordOf('modelCounts');
@@ -149,8 +149,6 @@ export class Hart {
   /** The result of `readCsr` and of other 64-bit reads: two halves. */
   low = 0;
   high = 0;
-  /** The bit of SEIP that software writes, at its place. */
-  #softwareSei = 0;
   #busResult = new Int32Array(2);
   #modelEntries = 0;
 
@@ -314,7 +312,6 @@ export class Hart {
     this.setPc(pcLow, pcHigh);
     this.set('domain', -1);
     this.set('thread', -1);
-    this.#softwareSei = 0;
     this.translation.pmp.reset();
     if (this.machineMode !== undefined) this.translation.pmp.open();
     this.#modelAsid();
@@ -1198,14 +1195,18 @@ export class Hart {
     if (number === CSR.sip) writable &= this.#low(MIDELEG);
     else {
       if (!this.#hasSstc()) writable |= 1 << IRQ.STI;
-      this.#softwareSei = ((this.#softwareSei & ~clear) | set) & (1 << IRQ.SEI);
+      const mine = this.#block + SOFTWARE_SEI;
+      this.words[mine] = (((this.words[mine] as number) & ~clear) | set) & (1 << IRQ.SEI);
     }
     if ((set & writable) !== 0) Atomics.or(this.words, index, set & writable);
     if ((clear & writable) !== 0) Atomics.and(this.words, index, ~(clear & writable));
   }
 
   #mip(): number {
-    return Atomics.load(this.words, this.#block + MIP) | this.#softwareSei;
+    return (
+      Atomics.load(this.words, this.#block + MIP) |
+      (this.words[this.#block + SOFTWARE_SEI] as number)
+    );
   }
 
   /** A counter: instructions retired before this one, and what software added by writing it. */
