@@ -267,6 +267,22 @@ function runFunction(options: CoreOptions): FunctionBuilder {
   const leaveAt = (reason: Exit): Stmt[] => [set(pc, currentPc), ...leave(reason, notRetired)];
   const advance: Stmt[] = [set(ip, i32.add(ip, step)), br(next)];
 
+  const isPending = i32.ne(atomicLoad('i32', hart, at.pending), i32.const(0));
+  /**
+   * Goes on at the target of a branch that lies in the same page, whose distance in records the record
+   * knows. Going back it looks up first, as every loop must somewhere.
+   */
+  const hop: Stmt[] = [
+    set(host, record('extra', 4)),
+    when(
+      i32.and(
+        i32.ne(host, i32.const(0)),
+        i32.or(i32.lt_s(i32.const(0), host), i32.and(i32.eqz(isPending), i32.lt_u(count, limit))),
+      ),
+      [set(ip, i32.add(ip, host)), br(next)],
+    ),
+  ];
+
   const modelTouch = (kind: number, va: Expr): Stmt[] =>
     options.exact
       ? [
@@ -330,13 +346,14 @@ function runFunction(options: CoreOptions): FunctionBuilder {
         ];
       case 'branch':
         return [
-          when(lower(meaning.taken), [set(pc, i64.add(currentPc, immediate)), br(fetch)]),
+          when(lower(meaning.taken), [...hop, set(pc, i64.add(currentPc, immediate)), br(fetch)]),
           ...advance,
         ];
       case 'jump':
         return [
           set(target, lower(meaning.target)),
-          ...(operands.rd === undefined ? [] : [writeRd(nextPc)]),
+          writeRd(nextPc),
+          ...(operands.rs1 === undefined ? hop : []),
           set(pc, target),
           br(fetch),
         ];
@@ -522,10 +539,7 @@ function runFunction(options: CoreOptions): FunctionBuilder {
         first,
         [set(ip, first), set(first, i32.const(0))],
         [
-          unlikely(
-            i32.ne(atomicLoad('i32', hart, at.pending), i32.const(0)),
-            leave(EXIT.PENDING, count),
-          ),
+          unlikely(isPending, leave(EXIT.PENDING, count)),
           unlikely(i32.ge_u(count, limit), leave(EXIT.LIMIT, count)),
           set(entry, tlbEntry(load('i32', 4, false, hart, at.fetchTlb), pc, FetchEntry.sizeBytes)),
           set(tagged, i64.xor(load('i64', 8, false, entry, FetchEntry.offset.tag), pc)),

@@ -174,7 +174,10 @@ export const Record16: Layout<
   rs1: bytes(2, 2),
   rs2: bytes(2, 2),
   imm: bytes(4, 4),
-  extra: bytes(4, 4).doc('of a plain CSR: lowest privilege; above it, the bits that it keeps'),
+  extra: bytes(4, 4).doc(
+    'of a plain CSR: lowest privilege; above it, the bits that it keeps. Of a branch or JAL within its ' +
+      'page: how far the target record is, in bytes; else 0',
+  ),
 });
 export const RECORD_BYTES = 16;
 export const PARCELS_PER_PAGE = 2048;
