@@ -10,6 +10,7 @@ import {
   litmusCellBytes,
   LITMUS_SHAPES,
   litmusProgram,
+  litmusResultBytes,
   type LitmusLayout,
   type LitmusResult,
   type LitmusShape,
@@ -68,7 +69,7 @@ async function observe(shape: LitmusShape): Promise<LitmusResult> {
   zero(LAYOUT.barrier, 64);
   await runAll(shape.threads.map((_, thread) => litmusProgram(shape, thread, LAYOUT)));
   const at = machine.parts.plan.ram + LAYOUT.results - RAM_BASE;
-  return judge(shape, machine.bytes.subarray(at, at + 8 * ROUNDS), ROUNDS);
+  return judge(shape, machine.bytes.subarray(at, at + litmusResultBytes(ROUNDS)), ROUNDS);
 }
 
 describe('real harts on real threads', () => {
