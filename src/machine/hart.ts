@@ -84,6 +84,9 @@ export interface HartEnvironment {
 /** The core counts in 32 bits. */
 const MAX_BURST = 2 ** 30;
 
+/** Returns of the core that one run allows beyond its instructions. */
+const MOST_RETURNS = 10_000;
+
 /** Why `run` came back. */
 export type RunEnd = 'limit' | 'stopped' | 'waiting' | 'requested';
 
@@ -329,18 +332,22 @@ export class Hart {
     this.#serve(PENDING.FENCE);
     this.translation.select();
     const end = this.#execute(limit);
-    this.state = HART_STATE.PARKED;
+    // A hart that stopped itself stays STOPPED.
+    Atomics.compareExchange(this.words, this.#block + STATE, HART_STATE.RUNNING, HART_STATE.PARKED);
     this.#settleCounters();
     return end;
   }
 
   #execute(limit: number): RunEnd {
     const target = this.instret + limit;
-    this.#pollTimer();
+    // A guest whose trap handler traps retires nothing: what the core returns for counts as well.
+    let returns = 0;
+    this.pollTimer();
     this.#takeInterrupt();
     let record = 0;
     for (;;) {
       const left = target - this.instret;
+      if (++returns > limit + MOST_RETURNS) return 'limit';
       if (left <= 0) return 'limit';
       const reason = this.core.run(this.base, Math.min(left, MAX_BURST), record);
       record = 0;
@@ -440,7 +447,7 @@ export class Hart {
       return 'stopped';
     }
     this.#serve(bits);
-    if ((bits & PENDING.TIMER) !== 0) this.#pollTimer();
+    if ((bits & PENDING.TIMER) !== 0) this.pollTimer();
     this.#takeInterrupt();
     return undefined;
   }
@@ -576,7 +583,7 @@ export class Hart {
 
   /** WFI resumes on any enabled pending interrupt, whatever the global enables say (vol. II §3.3.3). */
   #mayWake(): boolean {
-    this.#pollTimer();
+    this.pollTimer();
     return (
       this.#pendingInterrupts() !== 0 || (this.words[this.#block + PENDING_WORD] as number) !== 0
     );
@@ -614,7 +621,7 @@ export class Hart {
   }
 
   /** Sets MTIP, and STIP where Sstc is on, as time has it. */
-  #pollTimer(): void {
+  pollTimer(): void {
     const now = this.clock.now();
     this.#setTimerLine(IRQ.MTI, now >= this.#machineTimer.timerDeadline(this.id));
     if (this.#hasSstc()) this.#setTimerLine(IRQ.STI, now >= this.#deadline());
@@ -913,6 +920,24 @@ export class Hart {
     }
   }
 
+  /** sfence.vma for many addresses, given as low and high halves in turn: each is counted. */
+  fencePages(pages: readonly number[]): void {
+    const MANY = 16;
+    this.count('fencesPage', pages.length / 2);
+    if (pages.length > 2 * MANY) this.translation.flushAll();
+    else
+      for (let n = 0; n < pages.length; n += 2)
+        this.translation.flushPage(pages[n] as number, pages[n + 1] as number, -1);
+    if (this.#modelEntries === 0) return;
+    const numbers = new Set<bigint>();
+    for (let n = 0; n < pages.length; n += 2) {
+      const va =
+        (BigInt((pages[n + 1] as number) >>> 0) << 32n) | BigInt((pages[n] as number) >>> 0);
+      numbers.add((va >> 12n) & ((1n << 40n) - 1n));
+    }
+    this.#modelForget((key) => ((key >> 40n) & 3n) === 0n && numbers.has(key & ((1n << 40n) - 1n)));
+  }
+
   fenceI(): void {
     this.#decodeCache.markUnproven();
     this.translation.flushFetch();
@@ -1132,7 +1157,7 @@ export class Hart {
       }
       case CSR.stimecmp:
         this.#put(STIMECMP, low, high);
-        this.#pollTimer();
+        this.pollTimer();
         return;
       case CSR.mtvec:
       case CSR.stvec:
@@ -1144,7 +1169,7 @@ export class Hart {
         return;
       case CSR.menvcfg:
         this.#put(MENVCFG, low & ENVCFG_FIOM, high & MENVCFG_HIGH_STCE);
-        this.#pollTimer();
+        this.pollTimer();
         return;
       case CSR.mcounteren:
       case CSR.scounteren: // 32 bits wide

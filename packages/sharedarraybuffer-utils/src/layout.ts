@@ -6,6 +6,7 @@
  * offsets are those a C compiler would give the same structure. No caller computes one by hand.
  */
 import { Word32 } from './word.ts';
+import { Words32 } from './words.ts';
 
 /** One field: its size and alignment in bytes, and how to reach it in a given memory. */
 export interface Field<Accessor> {
@@ -18,6 +19,9 @@ export interface Field<Accessor> {
   /** The accessor of this field at an absolute byte offset. */
   at(memory: SharedArrayBuffer, byteOffset: number): Accessor;
 }
+
+const alignUp = (value: number, alignment: number): number =>
+  Math.ceil(value / alignment) * alignment;
 
 function field<Accessor>(
   kind: string,
@@ -43,6 +47,10 @@ export const i32: Field<Word32> = field(
   4,
   (memory, offset) => new Word32(memory, offset),
 );
+
+/** `length` consecutive shared 32-bit words; every access is sequentially consistent. */
+export const i32Words = (length: number): Field<Words32> =>
+  field(`words[${length}]`, 4 * length, 4, (memory, offset) => new Words32(memory, offset, length));
 
 /** A 64-bit cell owned by one thread at a time; element 0 of the accessor is the value. */
 export const i64: Field<BigInt64Array> = field(
@@ -96,6 +104,20 @@ export const bytes = (length: number, alignBytes = 1): Field<Uint8Array> =>
     (memory, offset) => new Uint8Array(memory, offset, length),
   );
 
+/** The same field on a cache line of its own, so that its writers do not slow its neighbours down. */
+export const onCacheLine = <Accessor>(member: Field<Accessor>): Field<Accessor> =>
+  field(member.kind, alignUp(member.sizeBytes, 64), 64, member.at, member.docText);
+
+/** A field whose accessor is made from the accessor of another: a lock from its words. */
+export const derived = <Words, Accessor>(
+  kind: string,
+  words: Field<Words>,
+  make: (words: Words) => Accessor,
+): Field<Accessor> =>
+  field(kind, words.sizeBytes, words.alignBytes, (memory, offset) =>
+    make(words.at(memory, offset)),
+  );
+
 type Fields = Record<string, Field<unknown>>;
 
 /** The accessors of all fields of a structure. */
@@ -112,9 +134,6 @@ export interface Layout<F extends Fields> extends Field<View<F>> {
   /** A Markdown table of the fields: offset, type, contract. */
   describe(): string;
 }
-
-const alignUp = (value: number, alignment: number): number =>
-  Math.ceil(value / alignment) * alignment;
 
 /** Declares a structure. Throws if two threads could disagree about it: a size that is no integer. */
 export function layout<F extends Fields>(name: string, fields: F): Layout<F> {

@@ -1,0 +1,71 @@
+/**
+ * The life of one hart that has a thread to itself: sleep until somebody starts it, run in slices, park
+ * in WFI, return when the machine stops.
+ */
+import { HART_STATE, HartBlock, PENDING } from '../machine/core/hart-block.ts';
+import type { Hart, MachineMode } from '../machine/hart.ts';
+
+/** What a monitor adds to a machine mode for those who drive the hart. */
+export interface HartSupervisor extends MachineMode {
+  /** First instruction of a hart that was started: takes `startPc` and `startArgument` from its block. */
+  start(hart: Hart): void;
+  /**
+   * After every slice: budgets. A hart that asked to be stopped (SBI HSM) is put to rest here, by
+   * storing HART_STATE.STOPPED: `Hart.run` leaves PARKED behind, so a trap handler cannot.
+   */
+  tick(hart: Hart): void;
+}
+
+export interface HartLoopOptions {
+  /** Instructions between two looks at the timer, hence the worst delay of a timer interrupt. */
+  readonly slice: number;
+  /** Looks at the pending word before a waiting hart parks; 0 where there are more harts than cores. */
+  readonly spins: number;
+}
+
+/** Runs the hart until the machine stops. Hart thread only. */
+export function runHart(
+  hart: Hart,
+  supervisor: HartSupervisor | undefined,
+  { slice, spins }: HartLoopOptions,
+): void {
+  // Without a supervisor the hart was set up by whoever made the machine.
+  let isStarted = supervisor === undefined;
+  for (;;) {
+    if (!isStarted || hart.state === HART_STATE.STOPPED) {
+      if (!sleepUntilStarted(hart)) return;
+      supervisor?.start(hart);
+      isStarted = true;
+    }
+    const end = hart.run(slice);
+    if (end === 'stopped') return;
+    supervisor?.tick(hart);
+    // WFI only hints (vol. II §3.3.3), so a pending bit that turns out to be no interrupt may end it.
+    while (end === 'waiting' && hart.state === HART_STATE.PARKED && !spinForWork(hart, spins)) {
+      hart.park(Infinity);
+    }
+  }
+}
+
+const PENDING_WORD = HartBlock.offset.pending >> 2;
+
+/** Sleeps while the hart is STOPPED; false if the machine stopped meanwhile. */
+function sleepUntilStarted(hart: Hart): boolean {
+  const cell = (hart.base >> 2) + PENDING_WORD;
+  for (;;) {
+    // Requests to a stopped hart are void: it holds no translation, and its first run looks at its
+    // lines and fences anyway. Taken before the state is read: a start that comes later rings again.
+    const bits = Atomics.and(hart.words, cell, PENDING.STOP);
+    if ((bits & PENDING.STOP) !== 0) return false;
+    if (hart.state !== HART_STATE.STOPPED) return true;
+    Atomics.wait(hart.words, cell, 0);
+  }
+}
+
+function spinForWork(hart: Hart, spins: number): boolean {
+  for (let spin = 0; spin < spins; spin++) {
+    if (hart.get('pending') !== 0) return true;
+    Atomics.pause();
+  }
+  return hart.hasWork();
+}

@@ -1,0 +1,34 @@
+/**
+ * What a worker of the pool runs: one hart, from its start to the machine's stop.
+ *
+ * The module is loaded by every worker, up to 64 times: it imports the machine and the monitor and
+ * nothing that they do not need.
+ */
+import { attachMachine, type MachineParts } from '../machine/machine.ts';
+import { EXIT_REASON } from '../machine/memory-plan.ts';
+import type { MonitorConfig } from '../nested-kernel/config.ts';
+import { Monitor } from '../nested-kernel/monitor.ts';
+import { runHart, type HartLoopOptions } from './hart-loop.ts';
+
+/** Plain data, posted to the worker. */
+export interface HartTask extends HartLoopOptions {
+  readonly parts: MachineParts;
+  readonly hart: number;
+  /** Null: the guest brings its own M-mode. */
+  readonly monitor: MonitorConfig | null;
+}
+
+/**
+ * Returns when the machine has stopped. What it throws is a bug of ours: the other harts are stopped
+ * first, because whoever awaits this promise may be waiting for them too.
+ */
+export default function hartTask({ parts, hart: id, monitor: config, ...options }: HartTask): void {
+  const machine = attachMachine(parts);
+  try {
+    const monitor = config === null ? undefined : new Monitor(machine, config, id);
+    runHart(machine.hart(id, monitor), monitor, options);
+  } catch (error) {
+    machine.stop(EXIT_REASON.FAILURE, 0, id);
+    throw error;
+  }
+}

@@ -1,0 +1,111 @@
+/**
+ * What a run leaves behind. Plain data: `cordon run --json` prints it as it is.
+ */
+import { counterIndex, type Counter } from '../machine/core/hart-block.ts';
+import type { LedgerEvent } from '../nested-kernel/ledger.ts';
+import type { Contexts } from '../policy/contexts.ts';
+
+export type ExitReason =
+  /** The guest switched the machine off; `code` is the guest's. */
+  | 'power-off'
+  | 'reset'
+  /** The time given to the run was over. */
+  | 'time-limit'
+  /** Somebody at the host stopped it. */
+  | 'interrupted'
+  /** Every hart waits, and nothing is left that could wake one. */
+  | 'idle'
+  /** Ours: a hart's worker died, threw or hung. */
+  | 'failure';
+
+export interface RunExit {
+  readonly reason: ExitReason;
+  readonly code: number;
+  /** The hart that failed. */
+  readonly hart?: number;
+  readonly message?: string;
+}
+
+export interface HartResult {
+  readonly hart: number;
+  readonly instructions: number;
+  /** By the cost model of the run; without one, an instruction a cycle. */
+  readonly cycles: number;
+  readonly traps: number;
+  readonly gates: number;
+  /** Of the TLB named by `RunResult.tlb`. */
+  readonly tlbMisses: number;
+  /** Remote fences that this hart asked others for. */
+  readonly shootdowns: number;
+}
+
+/** A refused attempt: the monitor's record, with names for its numbers. */
+export interface DenialRecord extends Omit<LedgerEvent, 'domain' | 'gate'> {
+  readonly domain: string;
+  /** The function behind the gate that was tried, if it was one. */
+  readonly gate: string | null;
+  /** `file:line` of the policy that decides. */
+  readonly policy: string | null;
+}
+
+/** Gives a ledger record the names that the image's contexts have for its numbers. */
+export function denialOf(event: LedgerEvent, contexts: Contexts | undefined): DenialRecord {
+  const domain = contexts?.domains[event.domain];
+  const gate = contexts?.gates[event.gate];
+  const place = gate?.place ?? domain?.place;
+  return {
+    ...event,
+    domain: domain?.name ?? String(event.domain),
+    gate: gate?.function ?? null,
+    policy: place === undefined ? null : `${place.file}:${place.line}`,
+  };
+}
+
+export interface RunResult {
+  readonly harts: readonly HartResult[];
+  readonly mechanism: string;
+  readonly mode: 'parallel' | 'deterministic';
+  /** Null in a parallel run, which has none. */
+  readonly seed: string | null;
+  readonly exit: RunExit;
+  readonly denials: readonly DenialRecord[];
+  readonly escapes: number;
+  /** Null in a parallel run. */
+  readonly stateHash: string | null;
+  /**
+   * Which TLB `tlbMisses` counts: the modelled hardware TLB of a deterministic run, or the
+   * emulator's own, which says how fast the emulator is and nothing about hardware.
+   */
+  readonly tlb: 'model' | 'emulator';
+  /** Time on the machine when it ended. */
+  readonly machineSeconds: number;
+  readonly hostSeconds: number;
+  /** Console bytes that a guest which ignored the transmitter's state has lost. */
+  readonly consoleDropped: number;
+}
+
+/** Reads one counter of one hart. */
+export type ReadCounter = (name: Counter) => number;
+
+/** A counter block's reader. */
+export const readerOf =
+  (counters: Float64Array): ReadCounter =>
+  (name) =>
+    counters[counterIndex[name]] as number;
+
+export function hartResult(
+  hart: number,
+  read: ReadCounter,
+  tlb: RunResult['tlb'],
+  cycles: (read: ReadCounter) => number,
+): HartResult {
+  return {
+    hart,
+    instructions: read('instructions'),
+    cycles: cycles(read),
+    traps: read('traps') + read('interrupts'),
+    gates: read('gates'),
+    tlbMisses: read(tlb === 'model' ? 'tlbMisses' : 'softTlbMisses'),
+    shootdowns: read('shootdownsSent'),
+  };
+}

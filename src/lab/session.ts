@@ -1,0 +1,350 @@
+/**
+ * One run of one machine, from its parts to its result, in either mode.
+ *
+ * The session owns what lies between the machine and its surroundings: it loads the image, carries the
+ * console both ways, keeps the time limit, and turns whatever ends the run into one `RunResult`.
+ * It does not print and knows no terminal.
+ */
+import { HART_STATE, HartBlock } from '../machine/core/hart-block.ts';
+import { createDeviceTree } from '../machine/device-tree.ts';
+import type { Hart } from '../machine/hart.ts';
+import { attachMachine, createMachine, ISA_STRING, type Machine } from '../machine/machine.ts';
+import type { DriveHandle } from '../machine/devices/drive.ts';
+import type { ConsoleEnd } from '../machine/devices/uart.ts';
+import { EXIT_REASON, hartBase } from '../machine/memory-plan.ts';
+import { RAM_BASE, TIMEBASE_HZ } from '../machine/physical-map.ts';
+import type { Contexts, MechanismName } from '../policy/contexts.ts';
+import { boot, monitorTableBytes } from '../nested-kernel/boot.ts';
+import type { Ablation, MonitorConfig } from '../nested-kernel/config.ts';
+import { readLedger, type LedgerEvent } from '../nested-kernel/ledger.ts';
+import { Monitor, type MarkListener } from '../nested-kernel/monitor.ts';
+import { MonitorBlock } from '../nested-kernel/tables.ts';
+import { DeterministicRun } from '../cpu-worker/deterministic.ts';
+import { HartFailure, HartPool } from '../cpu-worker/pool.ts';
+import { stateHash } from '../cpu-worker/state-hash.ts';
+import { loadImage, type KernelImage } from './session-image.ts';
+import type { Typist } from './session-console.ts';
+import {
+  denialOf,
+  hartResult,
+  readerOf,
+  type ExitReason,
+  type ReadCounter,
+  type RunExit,
+  type RunResult,
+} from './run-result.ts';
+
+/** What stands in for M-mode software: the nested kernel, or only its SBI. */
+export interface Firmware {
+  readonly mechanism: MechanismName;
+  /** Verified contexts of the image; left out for a foreign kernel, which is not separated. */
+  readonly contexts?: Contexts;
+  readonly initrd?: Uint8Array;
+  /** Invariants to switch off; tests and `cordon attack` only. */
+  readonly ablate?: readonly Ablation[];
+}
+
+export type SessionMode =
+  | { readonly kind: 'parallel' }
+  | {
+      readonly kind: 'deterministic';
+      readonly seed: string;
+      /** Longest slice in instructions. */
+      readonly sliceMax?: number;
+      readonly tlb?: { readonly l1Entries: number; readonly l2Entries: number };
+    };
+
+export interface SessionSpec {
+  readonly harts: number;
+  readonly ramBytes: number;
+  readonly image: KernelImage;
+  readonly mode: SessionMode;
+  /** Left out, the guest brings its own M-mode software and every hart begins at the entry. */
+  readonly firmware?: Firmware;
+  readonly drive?: DriveHandle;
+  readonly bootargs?: string;
+  /** Seconds of the machine's time after which the run ends. */
+  readonly seconds?: number;
+  readonly typist?: Typist;
+  /** Warm threads of a run before; stays open. Without one the session makes its own. */
+  readonly pool?: HartPool;
+  /** Called for each mark that the guest sets; deterministic runs only. */
+  readonly onMark?: MarkListener;
+  /** Cycles from counters; the cost model's. */
+  readonly cycles?: (read: ReadCounter) => number;
+}
+
+/** Half the time a human notices. */
+const DRAIN_MS = 10;
+
+const KNOWN_REASON: Readonly<Record<number, ExitReason>> = {
+  [EXIT_REASON.POWER_OFF]: 'power-off',
+  [EXIT_REASON.RESET]: 'reset',
+  [EXIT_REASON.FAILURE]: 'failure',
+};
+
+/** A small first and a larger second level, as application cores of the ISA have. */
+const DEFAULT_TLB = { l1Entries: 32, l2Entries: 512 } as const;
+
+const NOTHING = new Uint8Array(0);
+
+export class Session {
+  readonly spec: SessionSpec;
+  readonly machine: Machine;
+  /** Settles when the run has ended; never rejects: a failure of ours is a result, too. */
+  readonly done: Promise<RunResult>;
+  readonly #config: MonitorConfig | null;
+  readonly #console: ConsoleEnd;
+  readonly #listeners: ((bytes: Uint8Array) => void)[] = [];
+  readonly #settle: (result: RunResult) => void;
+  #typed: Uint8Array = NOTHING;
+  #hostReason: ExitReason = 'interrupted';
+  #startedAt = 0;
+  #run: DeterministicRun | undefined;
+  #isStarted = false;
+
+  /** @throws RangeError, ImageError for a machine or an image that cannot be */
+  constructor(spec: SessionSpec) {
+    this.spec = spec;
+    const { firmware, mode } = spec;
+    this.machine = attachMachine(
+      createMachine({
+        harts: spec.harts,
+        ramBytes: spec.ramBytes,
+        deterministic: mode.kind === 'deterministic',
+        hasKeys: firmware?.mechanism === 'pkey',
+        monitorBytes: firmware === undefined ? 0 : monitorTableBytes(spec.ramBytes),
+        ...(spec.drive === undefined ? {} : { drive: spec.drive }),
+      }),
+    );
+    this.#console = this.machine.board.uart.consoleEnd();
+    const seed = mode.kind === 'deterministic' ? mode.seed : String(this.machine.parts.clockOrigin);
+    this.#config =
+      firmware === undefined ? this.#loadBare(seed) : this.#bootFirmware(firmware, seed);
+    const { promise, resolve } = Promise.withResolvers<RunResult>();
+    this.done = promise;
+    this.#settle = resolve;
+  }
+
+  get harts(): number {
+    return this.spec.harts;
+  }
+
+  /** Begins the run. */
+  start(): this {
+    if (this.#isStarted) throw new Error('a session runs once');
+    this.#isStarted = true;
+    this.#startedAt = performance.now();
+    void this.#carry();
+    return this;
+  }
+
+  /** Ends the run; `done` settles soon after. What ended it first stays. */
+  stop(reason: ExitReason = 'interrupted'): void {
+    if (this.machine.control.exitReason.load() === EXIT_REASON.NONE) this.#hostReason = reason;
+    this.machine.stop(EXIT_REASON.HOST, 0, -1);
+  }
+
+  /** Calls the listener with whatever the guest prints; in order, in private memory. */
+  onOutput(listener: (bytes: Uint8Array) => void): void {
+    this.#listeners.push(listener);
+  }
+
+  /**
+   * Types at the console. What the line does not take yet waits here. A deterministic run stays
+   * repeatable only if its input comes from a typist instead.
+   */
+  write(bytes: Uint8Array): void {
+    const waiting = this.#typed;
+    const both = new Uint8Array(waiting.length + bytes.length);
+    both.set(waiting);
+    both.set(bytes, waiting.length);
+    this.#typed = both;
+  }
+
+  /** A hart's live counters; may lag behind by one slice. */
+  counters(hart: number): ReadCounter {
+    const { memory, parts } = this.machine;
+    const at = hartBase(parts.plan, hart) + HartBlock.offset.counters;
+    return readerOf(HartBlock.fields.counters.at(memory, at));
+  }
+
+  /** Seconds on the machine's clock. */
+  get machineSeconds(): number {
+    return this.machine.clock.now() / TIMEBASE_HZ;
+  }
+
+  // --- the run ---
+
+  async #carry(): Promise<void> {
+    let failure: unknown;
+    try {
+      if (this.spec.mode.kind === 'deterministic') await this.#runDeterministic(this.spec.mode);
+      else await this.#runParallel();
+    } catch (error) {
+      failure = error;
+      this.machine.stop(EXIT_REASON.FAILURE, 0, error instanceof HartFailure ? error.hart : -1);
+    }
+    this.#drain();
+    this.#settle(this.#result(failure));
+  }
+
+  async #runParallel(): Promise<void> {
+    const pool = this.spec.pool ?? new HartPool(this.spec.harts);
+    const { seconds } = this.spec;
+    const limit =
+      seconds === undefined ? undefined : setTimeout(() => this.stop('time-limit'), seconds * 1000);
+    const drain = setInterval(() => this.#exchange(), DRAIN_MS);
+    try {
+      await pool.run(this.machine, this.#config);
+    } finally {
+      clearInterval(drain);
+      clearTimeout(limit);
+      if (this.spec.pool === undefined) await pool.close();
+    }
+  }
+
+  async #runDeterministic(mode: SessionMode & { kind: 'deterministic' }): Promise<void> {
+    const { seconds = Infinity } = this.spec;
+    const config = this.#config;
+    const limit = seconds * TIMEBASE_HZ;
+    this.#run = new DeterministicRun(this.machine, {
+      seed: mode.seed,
+      tlb: mode.tlb ?? DEFAULT_TLB,
+      ...(mode.sliceMax === undefined ? {} : { sliceMax: mode.sliceMax }),
+      ...(config === null ? {} : { supervisor: (hart: number) => this.#monitor(config, hart) }),
+      poll: (ticks) => {
+        if (ticks >= limit) this.stop('time-limit');
+        return this.#exchange();
+      },
+      nextEvent: () => Math.min(limit, this.spec.typist?.nextTick() ?? Infinity),
+      idle: () => {
+        this.stop('idle');
+        return false;
+      },
+    });
+    await this.#run.run();
+  }
+
+  /** Carries console bytes both ways; true if the guest was given some. */
+  #exchange(): boolean {
+    const printed = this.#drain();
+    const typed = this.spec.typist?.type(printed, this.machine.clock.now());
+    if (typed !== undefined) this.write(typed);
+    if (this.#typed.length === 0) return false;
+    const taken = this.#console.writeInput(this.#typed);
+    this.#typed = this.#typed.subarray(taken);
+    return taken > 0;
+  }
+
+  #drain(): Uint8Array {
+    const printed = this.#console.readOutput();
+    if (printed.length > 0) for (const listener of this.#listeners) listener(printed);
+    return printed;
+  }
+
+  #monitor(config: MonitorConfig, hart: number): Monitor {
+    const monitor = new Monitor(this.machine, config, hart);
+    monitor.onMark = this.spec.onMark;
+    return monitor;
+  }
+
+  /**
+   * Hart blocks are made here, before any hart runs, so that none can be rung before it is reset.
+   */
+  #resetHarts(entry: number): Hart[] {
+    return Array.from({ length: this.spec.harts }, (_, id) => {
+      const hart = this.machine.hart(id);
+      hart.reset(entry | 0, Math.floor(entry / 2 ** 32));
+      return hart;
+    });
+  }
+
+  /**
+   * Without firmware all harts begin at the entry with their number in a0 and the devicetree in a1, as
+   * on QEMU's `virt` with `-bios none`.
+   */
+  #loadBare(seed: string): null {
+    const { machine, spec } = this;
+    const tree = loadImage(machine, spec.image, {
+      seed,
+      ...(spec.bootargs === undefined ? {} : { bootargs: spec.bootargs }),
+    });
+    for (const hart of this.#resetHarts(spec.image.entry)) {
+      hart.setXNumber(10, hart.id);
+      hart.setXNumber(11, tree);
+      hart.state = HART_STATE.PARKED;
+    }
+    return null;
+  }
+
+  /** The monitor loads the image, builds the views, and starts the boot hart. */
+  #bootFirmware(firmware: Firmware, seed: string): MonitorConfig {
+    const { machine, spec } = this;
+    this.#resetHarts(RAM_BASE);
+    return boot(machine, {
+      ...firmware,
+      image: spec.image,
+      deviceTree: ({ reserved, initrd }) =>
+        createDeviceTree({
+          harts: spec.harts,
+          // What the monitor keeps is no memory of the kernel's.
+          ramBytes: reserved === undefined ? spec.ramBytes : reserved.base - RAM_BASE,
+          isa: ISA_STRING,
+          virtioSlots: spec.drive === undefined ? [] : [0],
+          seed,
+          ...(spec.bootargs === undefined ? {} : { bootargs: spec.bootargs }),
+          ...(initrd === undefined ? {} : { initrd }),
+        }),
+    });
+  }
+
+  /** Denials, faults and restarts from number `since` on; empty without firmware. */
+  events(since = 0): LedgerEvent[] {
+    if (this.#config === null) return [];
+    const { memory, parts } = this.machine;
+    return readLedger(MonitorBlock.at(memory, parts.plan.monitor), since);
+  }
+
+  #result(failure: unknown): RunResult {
+    const { spec, machine } = this;
+    const run = this.#run;
+    const tlb = run === undefined ? 'emulator' : 'model';
+    const cycles = spec.cycles ?? ((read: ReadCounter): number => read('instructions'));
+    const denials = this.events()
+      .filter(({ kind }) => kind === 'denial' || kind === 'fault')
+      .map((event) => denialOf(event, spec.firmware?.contexts));
+    const escapes = 0;
+    return {
+      harts: Array.from({ length: spec.harts }, (_, hart) =>
+        hartResult(hart, this.counters(hart), tlb, cycles),
+      ),
+      mechanism: spec.firmware?.mechanism ?? 'none',
+      mode: spec.mode.kind,
+      seed: spec.mode.kind === 'deterministic' ? spec.mode.seed : null,
+      exit: this.#exit(failure),
+      denials,
+      escapes,
+      stateHash: run === undefined ? null : stateHash(machine, run.harts),
+      tlb,
+      machineSeconds: this.machineSeconds,
+      hostSeconds: (performance.now() - this.#startedAt) / 1000,
+      consoleDropped: this.#console.dropped(),
+    };
+  }
+
+  #exit(failure: unknown): RunExit {
+    const { control } = this.machine;
+    const code = control.exitCode.load();
+    if (failure !== undefined || control.exitReason.load() === EXIT_REASON.FAILURE) {
+      const hart = failure instanceof HartFailure ? failure.hart : control.exitHart.load();
+      return {
+        reason: 'failure',
+        code,
+        ...(hart >= 0 ? { hart } : {}),
+        message: failure instanceof Error ? failure.message : `hart ${hart} could not go on`,
+      };
+    }
+    return { reason: KNOWN_REASON[control.exitReason.load()] ?? this.#hostReason, code };
+  }
+}

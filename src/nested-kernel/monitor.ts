@@ -1,0 +1,384 @@
+/**
+ * The monitor: the machine mode of one hart, over tables that all harts share. Every trap that is not the
+ * core's own arrives here; this file only says whose it is.
+ */
+import { HART_STATE, HartBlock, PRIVILEGE } from '../machine/core/hart-block.ts';
+import { CSR } from '../machine/csr-numbers.ts';
+import { IRQ, type Hart, type MachineMode } from '../machine/hart.ts';
+import type { Machine } from '../machine/machine.ts';
+import { PMP } from '../machine/pmp.ts';
+import { CAUSE, MSTATUS_BITS } from '../machine/translation.ts';
+import { parseAddress } from '../policy/contexts.ts';
+import { CALL, CORDON_EID, STATUS } from './abi.ts';
+import type { MonitorConfig } from './config.ts';
+import { Domains } from './domains.ts';
+import { CODE_FENCE } from './fence.ts';
+import { CORE_EXCEPTIONS, CORE_INTERRUPTS, Gates } from './gates.ts';
+import { Sbi } from './sbi.ts';
+import { halves, Shared } from './shared.ts';
+import { Spaces, type Answer } from './spaces.ts';
+import { HSM } from './tables.ts';
+import { Threads } from './threads.ts';
+
+const A0 = 10;
+const A1 = 11;
+const A6 = 16;
+const A7 = 17;
+/** Everything but ecall from S and M: what firmware delegates to a kernel that looks after itself. */
+const FOREIGN_EXCEPTIONS = 0xb1ff & ~(1 << CAUSE.ECALL_S);
+const SFENCE_VMA = 0x12000073;
+const SFENCE_MASK = 0xfe007fff;
+
+/** A mark that the guest set in a measurement. */
+export type MarkListener = (hart: Hart, id: number, value: number) => void;
+
+export class Monitor implements MachineMode {
+  readonly machine: Machine;
+  readonly config: MonitorConfig;
+  readonly shared: Shared;
+  readonly #sbi: Sbi;
+  readonly #threads: Threads;
+  readonly #spaces: Spaces;
+  readonly #gates: Gates | undefined;
+  readonly #domains: Domains | undefined;
+  /** Called for each CORDON_MARK; for benchmarks. */
+  onMark: MarkListener | undefined;
+
+  /** @param hart whose monitor this is */
+  constructor(machine: Machine, config: MonitorConfig, hart: number) {
+    this.machine = machine;
+    this.config = config;
+    this.shared = new Shared(machine, config, hart);
+    this.#sbi = new Sbi(this.shared, [CORDON_EID]);
+    this.#threads = new Threads(this.shared.tables);
+    this.#spaces = new Spaces(this.shared);
+    if (this.isSeparated) {
+      this.#gates = new Gates(this.shared, this.#threads, this.#spaces);
+      this.#domains = new Domains(this.shared, this.#threads, this.#spaces, this.#gates);
+    }
+  }
+
+  get isSeparated(): boolean {
+    return this.config.contexts !== undefined && this.config.mechanism !== 'none';
+  }
+
+  // --- a hart begins ---
+
+  /** First instruction of a hart that was started: registers, mode and CSRs as the start says. */
+  start(hart: Hart): void {
+    const pc = HartBlock.offset.startPc / 4;
+    const argument = HartBlock.offset.startArgument / 4;
+    const block = hart.base >> 2;
+    const pcLow = hart.words[block + pc] as number;
+    const pcHigh = hart.words[block + pc + 1] as number;
+    const argumentLow = hart.words[block + argument] as number;
+    const argumentHigh = hart.words[block + argument + 1] as number;
+    hart.reset(pcLow, pcHigh);
+    this.shared.paging.chargeTo(hart);
+    hart.writeCsr(CSR.mcounteren, 7, 0);
+    hart.writeCsr(CSR.menvcfg, 0, 1 << 31);
+    hart.setX(A0, hart.id, 0);
+    hart.setX(A1, argumentLow, argumentHigh);
+    Atomics.store(this.shared.tables.hsm, hart.id, HSM.STARTED);
+    if (this.isSeparated) this.#startSeparated(hart);
+    else this.#startForeign(hart);
+    hart.state = HART_STATE.PARKED;
+  }
+
+  #startForeign(hart: Hart): void {
+    hart.writeCsr(CSR.medeleg, FOREIGN_EXCEPTIONS, 0);
+    hart.writeCsr(CSR.mideleg, CORE_INTERRUPTS, 0);
+    this.#pmpAllowRest(hart, 0);
+    hart.setCsr('mepc', hart.pcLow, hart.pcHigh);
+    this.#toS(hart);
+  }
+
+  #startSeparated(hart: Hart): void {
+    const { contexts } = this.config;
+    if (contexts === undefined) throw new Error('separation needs the contexts of an image');
+    hart.writeCsr(CSR.medeleg, CORE_EXCEPTIONS, 0);
+    hart.writeCsr(CSR.mideleg, CORE_INTERRUPTS, 0);
+    if (!this.shared.isAblated('frame-types')) this.#pmpGuardPool(hart);
+    this.#pmpAllowRest(hart, 15);
+    // Hart h starts in thread h, in the core, with no user half.
+    this.#threads.create(hart.id);
+    this.#threads.take(hart.id, hart.id);
+    hart.set('thread', hart.id);
+    hart.set('domain', 0);
+    Atomics.store(this.shared.tables.activeSpace, hart.id, 0);
+    this.shared.mechanism.install(hart);
+    if (!this.shared.isAblated('tvm'))
+      hart.writeCsr(CSR.mstatus, hart.csrLow('mstatus') | MSTATUS_BITS.TVM, 0);
+    const [entryLow, entryHigh] = halves(parseAddress(contexts.entry));
+    hart.setCsr('mepc', entryLow, entryHigh);
+    this.#toS(hart);
+  }
+
+  /** The monitor's frames can be read (page walks are S-mode reads) but not written below M. */
+  #pmpGuardPool(hart: Hart): void {
+    const { poolFirst, poolEnd } = this.config;
+    hart.writeCsr(CSR.pmpaddr0, (poolFirst * 1024) | 0, 0);
+    hart.writeCsr(CSR.pmpaddr0 + 1, (poolEnd * 1024) | 0, 0);
+    hart.writeCsr(CSR.pmpcfg0, ((PMP.TOR << PMP.A_SHIFT) | PMP.R) << 8, 0);
+  }
+
+  #pmpAllowRest(hart: Hart, entry: 0 | 15): void {
+    const config = (PMP.NAPOT << PMP.A_SHIFT) | PMP.R | PMP.W | PMP.X;
+    hart.writeCsr(CSR.pmpaddr0 + entry, -1, -1);
+    if (entry === 0) hart.writeCsr(CSR.pmpcfg0, config, 0);
+    else hart.writeCsr(CSR.pmpcfg0 + 2, 0, config << 24);
+  }
+
+  #toS(hart: Hart): void {
+    const status = hart.csrLow('mstatus') & ~(MSTATUS_BITS.MPP | MSTATUS_BITS.SIE);
+    hart.setCsr(
+      'mstatus',
+      status | (PRIVILEGE.S << MSTATUS_BITS.MPP_SHIFT),
+      hart.csrHigh('mstatus'),
+    );
+    hart.mret();
+  }
+
+  // --- traps ---
+
+  trap(hart: Hart): void {
+    this.shared.paging.chargeTo(hart);
+    hart.count('monitorCalls');
+    const cause = hart.csrLow('mcause');
+    const isInterrupt = hart.csrHigh('mcause') !== 0;
+    if (isInterrupt) {
+      this.#interrupt(hart, cause);
+      return;
+    }
+    const from = (hart.csrLow('mstatus') >> MSTATUS_BITS.MPP_SHIFT) & 3;
+    if (cause === CAUSE.ECALL_S && from === PRIVILEGE.S) {
+      if (this.#gates?.ecall(hart) !== true) this.#monitorCall(hart);
+      return;
+    }
+    if (hart.get('domain') > 0 && from === PRIVILEGE.S) {
+      this.#domains?.contain(
+        hart,
+        ruleOf(cause),
+        cause,
+        hart.csrLow('mtval'),
+        hart.csrHigh('mtval'),
+      );
+      return;
+    }
+    if (from === PRIVILEGE.S && this.isSeparated) this.#noteCoreFault(hart, cause);
+    this.#reflect(hart);
+  }
+
+  #interrupt(hart: Hart, cause: number): void {
+    if (hart.get('domain') > 0 && this.#gates !== undefined) {
+      // A call that lasts too long ends here, before the core would preempt and forget it.
+      const thread = hart.get('thread');
+      this.#domains?.check(hart);
+      if (hart.get('thread') !== thread || hart.mode !== PRIVILEGE.M) return;
+      this.#gates.interrupt(hart, cause);
+      return;
+    }
+    // Only a machine interrupt gets here otherwise, and the monitor enables none of its own.
+    hart.setCsr('mie', hart.csrLow('mie') & ~((1 << IRQ.MSI) | (1 << IRQ.MTI) | (1 << IRQ.MEI)), 0);
+    hart.mret();
+  }
+
+  /** The core reached for what it may not, or used an instruction that is the monitor's: the ledger says so. */
+  #noteCoreFault(hart: Hart, cause: number): void {
+    const detail = { cause, addressLow: hart.csrLow('mtval'), addressHigh: hart.csrHigh('mtval') };
+    if (cause === CAUSE.ILLEGAL) {
+      const raw = hart.csrLow('mtval');
+      const isCsr = (raw & 0x7f) === 0x73 && ((raw >> 12) & 3) !== 0;
+      const touchesSatp =
+        (isCsr && raw >>> 20 === CSR.satp) || ((raw & SFENCE_MASK) | 0) === SFENCE_VMA;
+      this.shared.deny(
+        hart,
+        touchesSatp ? 'address-space-is-monitored' : 'privileged-instruction',
+        detail,
+      );
+    } else if (cause === CAUSE.STORE_ACCESS) {
+      this.shared.deny(hart, 'monitor-memory', detail);
+    } else if (hart.csrHigh('mtval') < 0) {
+      // The upper half: kernel addresses. A fault on a user address is the core's own business.
+      this.shared.deny(hart, 'access-own-memory', detail);
+    }
+  }
+
+  /** Gives a trap to the kernel as if it had been delegated. */
+  #reflect(hart: Hart): void {
+    const status = hart.csrLow('mstatus');
+    const from = (status >> MSTATUS_BITS.MPP_SHIFT) & 3;
+    hart.setCsr('sepc', hart.csrLow('mepc'), hart.csrHigh('mepc'));
+    hart.setCsr('scause', hart.csrLow('mcause'), hart.csrHigh('mcause'));
+    hart.setCsr('stval', hart.csrLow('mtval'), hart.csrHigh('mtval'));
+    let next =
+      status & ~(MSTATUS_BITS.SPP | MSTATUS_BITS.SPIE | MSTATUS_BITS.SIE | MSTATUS_BITS.MPP);
+    next |= PRIVILEGE.S << MSTATUS_BITS.MPP_SHIFT;
+    if (from === PRIVILEGE.S) next |= MSTATUS_BITS.SPP;
+    if ((status & MSTATUS_BITS.SIE) !== 0) next |= MSTATUS_BITS.SPIE;
+    hart.setCsr('mstatus', next, hart.csrHigh('mstatus'));
+    hart.setCsr('mepc', hart.csrLow('stvec') & ~3, hart.csrHigh('stvec'));
+    hart.mret();
+  }
+
+  // --- calls ---
+
+  #monitorCall(hart: Hart): void {
+    const extension = hart.xLow(A7);
+    const func = hart.xLow(A6);
+    let answer: { status: number; value: number; legacy?: boolean; stops?: boolean };
+    if (hart.get('domain') > 0) {
+      this.shared.deny(hart, 'monitor-call-from-core', {
+        addressLow: extension,
+        addressHigh: func,
+      });
+      answer = { status: STATUS.DENIED, value: 0 };
+    } else if (extension === CORDON_EID) {
+      answer = this.#cordonCall(hart, func);
+    } else {
+      answer = this.#sbi.call(hart, extension, func);
+    }
+    hart.setCsr('mepc', (hart.csrLow('mepc') + 4) | 0, hart.csrHigh('mepc'));
+    hart.setXNumber(A0, answer.status);
+    if (answer.legacy !== true) hart.setXNumber(A1, answer.value);
+    hart.mret();
+  }
+
+  #cordonCall(hart: Hart, func: number): Answer {
+    const invalid: Answer = { status: STATUS.INVALID_PARAM, value: 0 };
+    if (func === CALL.INFO) return { status: STATUS.OK, value: this.isSeparated ? 1 : 0 };
+    if (func === CALL.MARK) {
+      this.onMark?.(hart, hart.x(A0), hart.x(A0 + 1));
+      return { status: STATUS.OK, value: 0 };
+    }
+    const { shared } = this;
+    if (this.#domains === undefined) return { status: STATUS.NOT_SUPPORTED, value: 0 };
+    const argument = (n: number): number => hart.x(A0 + n);
+    switch (func) {
+      case CALL.THREAD_CREATE: {
+        const thread = argument(0);
+        if (!this.#threads.isSlot(thread) || this.#threads.isAlive(thread)) return invalid;
+        this.#threads.create(thread);
+        return { status: STATUS.OK, value: 0 };
+      }
+      case CALL.THREAD_SWITCH:
+        return this.#switchThread(hart, argument(0)) ? { status: STATUS.OK, value: 0 } : invalid;
+      case CALL.THREAD_EXIT: {
+        const thread = argument(0);
+        if (
+          !this.#threads.isSlot(thread) ||
+          !this.#threads.isAlive(thread) ||
+          this.#threads.runsOn(thread) !== -1
+        )
+          return invalid;
+        if (this.#threads.depth(thread) !== 0) return { status: STATUS.DEPTH, value: 0 };
+        this.#threads.remove(thread);
+        return { status: STATUS.OK, value: 0 };
+      }
+      case CALL.SPACE_CREATE:
+        return this.#spaces.create(hart);
+      case CALL.SPACE_DESTROY:
+        return this.#spaces.destroy(hart, argument(0));
+      case CALL.SPACE_ACTIVATE:
+        return this.#spaces.activate(hart, argument(0));
+      case CALL.MAP:
+        return this.#noted(
+          hart,
+          this.#spaces.map(hart, argument(0), argument(1), argument(2), hart.xLow(A0 + 3)),
+        );
+      case CALL.UNMAP:
+        return this.#spaces.unmap(hart, argument(0), argument(1), argument(2));
+      case CALL.PROTECT:
+        return this.#noted(
+          hart,
+          this.#spaces.protect(hart, argument(0), argument(1), argument(2), hart.xLow(A0 + 3)),
+        );
+      case CALL.LOOKUP:
+        return this.#spaces.lookup(hart, argument(0), argument(1));
+      case CALL.GRANT:
+        return this.#noted(hart, this.#spaces.grant(hart, this.#callerOfCore(hart), argument(0)));
+      case CALL.REVOKE:
+        return this.#spaces.revoke(hart, this.#callerOfCore(hart), hart.xLow(A0), hart.xHigh(A0));
+      case CALL.STOPPED:
+        return this.#domains.stopped();
+      case CALL.RESTART:
+        return this.#domains.restart(hart, argument(0));
+      case CALL.CALLER:
+        return { status: STATUS.OK, value: this.#callerOfCore(hart) };
+      case CALL.FENCE_I:
+        shared.locked(hart, () => shared.fence(hart, CODE_FENCE, () => true));
+        return { status: STATUS.OK, value: 0 };
+      default:
+        return { status: STATUS.NOT_SUPPORTED, value: 0 };
+    }
+  }
+
+  /** A refusal over what a frame is used for goes into the ledger. */
+  #noted(hart: Hart, answer: Answer): Answer {
+    if (answer.status === STATUS.FRAME_TYPE)
+      this.shared.deny(hart, 'frame-type', {
+        addressLow: hart.xLow(A0),
+        addressHigh: hart.xHigh(A0),
+      });
+    if (answer.status === STATUS.WX)
+      this.shared.deny(hart, 'write-xor-execute', {
+        addressLow: hart.xLow(A1),
+        addressHigh: hart.xHigh(A1),
+      });
+    return answer;
+  }
+
+  /** The domain that called the core on this thread, 0 if nobody did. */
+  #callerOfCore(hart: Hart): number {
+    const top = this.#threads.top(hart.get('thread'));
+    return top < 0 ? 0 : this.#threads.callerAt(top);
+  }
+
+  #switchThread(hart: Hart, next: number): boolean {
+    const current = hart.get('thread');
+    if (next === current) return true;
+    if (!this.#threads.isSlot(next) || !this.#threads.isAlive(next)) return false;
+    if (this.#threads.domain(next) !== 0) return false;
+    const { taken, migrated } = this.#threads.take(next, hart.id);
+    if (!taken) return false;
+    if (migrated) hart.count('migrations');
+    this.#threads.release(current);
+    hart.set('thread', next);
+    return true;
+  }
+
+  // --- between instructions ---
+
+  serve(hart: Hart): void {
+    this.shared.paging.chargeTo(hart);
+    this.shared.fences.serve(hart);
+    if (this.#domains !== undefined && hart.get('domain') > 0 && hart.mode !== PRIVILEGE.M)
+      this.#checkRunning(hart);
+  }
+
+  /** Called between two slices of a run: budgets. */
+  tick(hart: Hart): void {
+    if (this.#domains !== undefined && hart.get('domain') > 0 && hart.mode !== PRIVILEGE.M)
+      this.#checkRunning(hart);
+  }
+
+  /** The hart was not in a trap: make it one, so that unwinding can leave it by mret. */
+  #checkRunning(hart: Hart): void {
+    hart.setCsr('mepc', hart.pcLow, hart.pcHigh);
+    hart.set('mode', PRIVILEGE.M);
+    const status = hart.csrLow('mstatus') & ~MSTATUS_BITS.MPP;
+    hart.setCsr(
+      'mstatus',
+      status | (PRIVILEGE.S << MSTATUS_BITS.MPP_SHIFT),
+      hart.csrHigh('mstatus'),
+    );
+    this.#domains?.check(hart);
+    if (hart.mode === PRIVILEGE.M) hart.mret();
+  }
+}
+
+/** Which rule an exception inside of a domain breaks. */
+function ruleOf(cause: number): 'access-own-memory' | 'privileged-instruction' | 'monitor-memory' {
+  if (cause === CAUSE.ILLEGAL || cause === CAUSE.BREAKPOINT) return 'privileged-instruction';
+  return cause === CAUSE.STORE_ACCESS ? 'monitor-memory' : 'access-own-memory';
+}

@@ -1,0 +1,253 @@
+/**
+ * The standard SBI, version 2.0: base, timer, IPI, remote fences, hart state, system reset, debug console,
+ * and the legacy console of version 0.1 that small kernels still use.
+ */
+import { HART_STATE } from '../machine/core/hart-block.ts';
+import { IRQ, type Hart } from '../machine/hart.ts';
+import { setInterruptLine } from '../machine/hart-lines.ts';
+import { EXIT_REASON } from '../machine/memory-plan.ts';
+import { RAM_BASE, UART } from '../machine/physical-map.ts';
+import { STATUS } from './abi.ts';
+import { CODE_FENCE } from './fence.ts';
+import { RAM_FRAME } from './paging.ts';
+import type { Shared } from './shared.ts';
+import { FRAME, HSM } from './tables.ts';
+
+export const EID = {
+  PUTCHAR: 0x01,
+  GETCHAR: 0x02,
+  SHUTDOWN: 0x08,
+  BASE: 0x10,
+  TIME: 0x54494d45,
+  IPI: 0x735049,
+  RFENCE: 0x52464e43,
+  HSM: 0x48534d,
+  SRST: 0x53525354,
+  DBCN: 0x4442434e,
+} as const;
+
+const SPEC_VERSION = 2 << 24;
+/** No number is assigned to us; the value is outside those that are. */
+const IMPLEMENTATION_ID = 0xc0;
+const IMPLEMENTATION_VERSION = 1;
+const A0 = 10;
+const ALL_HARTS = -1;
+const MANY_PAGES = 512;
+
+export interface SbiAnswer {
+  readonly status: number;
+  readonly value: number;
+  /** The legacy calls give nothing in a1. */
+  readonly legacy?: boolean;
+  /** The hart does not go on behind the call. */
+  readonly stops?: boolean;
+}
+const ok = (value = 0): SbiAnswer => ({ status: STATUS.OK, value });
+const fail = (status: number): SbiAnswer => ({ status, value: 0 });
+
+export class Sbi {
+  readonly #shared: Shared;
+  readonly #extensions: ReadonlySet<number>;
+
+  /** @param vendor extensions that the caller handles, for probing */
+  constructor(shared: Shared, vendor: readonly number[]) {
+    this.#shared = shared;
+    this.#extensions = new Set([...Object.values(EID), ...vendor]);
+  }
+
+  call(hart: Hart, extension: number, func: number): SbiAnswer {
+    switch (extension) {
+      case EID.BASE:
+        return this.#base(hart, func);
+      case EID.TIME:
+        if (func !== 0) return fail(STATUS.NOT_SUPPORTED);
+        hart.setCsr('stimecmp', hart.xLow(A0), hart.xHigh(A0));
+        hart.pollTimer();
+        return ok();
+      case EID.IPI:
+        return func === 0 ? this.#ipi(hart) : fail(STATUS.NOT_SUPPORTED);
+      case EID.RFENCE:
+        return this.#rfence(hart, func);
+      case EID.HSM:
+        return this.#hsm(hart, func);
+      case EID.SRST:
+        return this.#reset(hart, func);
+      case EID.DBCN:
+        return this.#console(hart, func);
+      case EID.PUTCHAR:
+        this.#put(hart, hart.xLow(A0) & 0xff);
+        return { status: 0, value: 0, legacy: true };
+      case EID.GETCHAR:
+        return { status: -1, value: 0, legacy: true };
+      case EID.SHUTDOWN:
+        this.#shared.machine.stop(EXIT_REASON.POWER_OFF, 0, hart.id);
+        return { status: 0, value: 0, legacy: true };
+      default:
+        return fail(STATUS.NOT_SUPPORTED);
+    }
+  }
+
+  #base(hart: Hart, func: number): SbiAnswer {
+    switch (func) {
+      case 0:
+        return ok(SPEC_VERSION);
+      case 1:
+        return ok(IMPLEMENTATION_ID);
+      case 2:
+        return ok(IMPLEMENTATION_VERSION);
+      case 3:
+        return ok(this.#extensions.has(hart.xLow(A0)) ? 1 : 0);
+      case 4:
+      case 5:
+      case 6:
+        return ok(0);
+      default:
+        return fail(STATUS.NOT_SUPPORTED);
+    }
+  }
+
+  /** The harts of a mask (a0) from a base (a1); undefined if one does not exist. */
+  #harts(hart: Hart): number[] | undefined {
+    const { harts } = this.#shared.machine.parts.plan;
+    const maskLow = hart.xLow(A0);
+    const maskHigh = hart.xHigh(A0);
+    const base = hart.x(A0 + 1);
+    if (base === ALL_HARTS) return Array.from({ length: harts }, (_, n) => n);
+    if (base < 0 || base >= harts) return undefined;
+    const targets: number[] = [];
+    for (let bit = 0; bit < 64; bit++) {
+      if ((((bit < 32 ? maskLow : maskHigh) >>> (bit & 31)) & 1) === 0) continue;
+      if (base + bit >= harts) return undefined;
+      targets.push(base + bit);
+    }
+    return targets;
+  }
+
+  #ipi(hart: Hart): SbiAnswer {
+    const targets = this.#harts(hart);
+    if (targets === undefined) return fail(STATUS.INVALID_PARAM);
+    const { words, parts } = this.#shared.machine;
+    for (const target of targets) setInterruptLine(words, parts.plan, target, IRQ.SSI, true);
+    hart.count('ipisSent', targets.length);
+    return ok();
+  }
+
+  #rfence(hart: Hart, func: number): SbiAnswer {
+    const targets = this.#harts(hart);
+    if (targets === undefined) return fail(STATUS.INVALID_PARAM);
+    const set = new Set(targets);
+    const isTarget = (target: number): boolean => set.has(target);
+    if (func === 0) {
+      this.#shared.locked(hart, () => this.#shared.fence(hart, CODE_FENCE, isTarget));
+      return ok();
+    }
+    if (func !== 1 && func !== 2) return fail(STATUS.NOT_SUPPORTED);
+    const bytes = hart.x(A0 + 3);
+    const pages =
+      bytes <= 0 || bytes > MANY_PAGES * 4096
+        ? 0
+        : Math.ceil(((hart.xLow(A0 + 2) & 0xfff) + bytes) / 4096);
+    const fence = {
+      low: hart.xLow(A0 + 2) & ~0xfff,
+      high: hart.xHigh(A0 + 2),
+      pages,
+      asid: func === 2 ? hart.xLow(A0 + 4) & 0xffff : -1,
+      code: false,
+    };
+    this.#shared.locked(hart, () => this.#shared.fence(hart, fence, isTarget));
+    return ok();
+  }
+
+  #hsm(hart: Hart, func: number): SbiAnswer {
+    const { hsm } = this.#shared.tables;
+    const { plan } = this.#shared.machine.parts;
+    switch (func) {
+      case 0: {
+        const target = hart.x(A0);
+        if (!Number.isInteger(target) || target < 0 || target >= plan.harts)
+          return fail(STATUS.INVALID_PARAM);
+        const { contexts } = this.#shared.config;
+        // With separation a hart starts where the image says, in the core's view.
+        if (contexts !== undefined && hart.x(A0 + 1) !== Number(BigInt(contexts.entryPhys)))
+          return fail(STATUS.INVALID_ADDRESS);
+        if (Atomics.compareExchange(hsm, target, HSM.STOPPED, HSM.START_PENDING) !== HSM.STOPPED)
+          return fail(STATUS.ALREADY_AVAILABLE);
+        this.#shared.startHart(
+          target,
+          [hart.xLow(A0 + 1), hart.xHigh(A0 + 1)],
+          [hart.xLow(A0 + 2), hart.xHigh(A0 + 2)],
+        );
+        return ok();
+      }
+      case 1:
+        Atomics.store(hsm, hart.id, HSM.STOPPED);
+        hart.state = HART_STATE.STOPPED;
+        hart.requestReturn();
+        return { status: 0, value: 0, stops: true };
+      case 2: {
+        const target = hart.x(A0);
+        if (!Number.isInteger(target) || target < 0 || target >= plan.harts)
+          return fail(STATUS.INVALID_PARAM);
+        return ok(Atomics.load(hsm, target));
+      }
+      case 3:
+        // A retentive suspend (type 0) is a wait for an interrupt.
+        return hart.xLow(A0) === 0 ? ok() : fail(STATUS.NOT_SUPPORTED);
+      default:
+        return fail(STATUS.NOT_SUPPORTED);
+    }
+  }
+
+  #reset(hart: Hart, func: number): SbiAnswer {
+    if (func !== 0) return fail(STATUS.NOT_SUPPORTED);
+    const type = hart.xLow(A0);
+    const reason = hart.xLow(A0 + 1);
+    if (type < 0 || type > 2) return fail(STATUS.INVALID_PARAM);
+    this.#shared.machine.stop(
+      type === 0 ? EXIT_REASON.POWER_OFF : EXIT_REASON.RESET,
+      reason === 0 ? 0 : 1,
+      hart.id,
+    );
+    return { status: 0, value: 0, stops: true };
+  }
+
+  #put(hart: Hart, byte: number): void {
+    this.#shared.machine.board.bus.store(UART.base, 1, byte, hart.id);
+  }
+
+  #console(hart: Hart, func: number): SbiAnswer {
+    if (func === 2) {
+      this.#put(hart, hart.xLow(A0) & 0xff);
+      return ok();
+    }
+    if (func !== 0) return func === 1 ? ok(0) : fail(STATUS.NOT_SUPPORTED);
+    const bytes = hart.x(A0);
+    const start = hart.x(A0 + 1);
+    const { plan } = this.#shared.machine.parts;
+    const offset = start - RAM_BASE;
+    if (bytes < 0 || offset < 0 || offset + bytes > plan.ramBytes || hart.x(A0 + 2) !== 0)
+      return fail(STATUS.INVALID_PARAM);
+    const size = Math.min(bytes, 4096);
+    // The caller is the core: nothing is printed for it that it could not read itself.
+    if (!this.#isOfCore(start, size)) return fail(STATUS.DENIED);
+    for (let n = 0; n < size; n++)
+      this.#put(hart, this.#shared.machine.bytes[plan.ram + offset + n] as number);
+    return ok(size);
+  }
+
+  #isOfCore(start: number, bytes: number): boolean {
+    if (this.#shared.config.contexts === undefined || this.#shared.config.mechanism === 'none')
+      return true;
+    const { frames } = this.#shared;
+    for (let frame = Math.floor(start / 4096); frame * 4096 < start + bytes; frame++) {
+      if (frame < RAM_FRAME || !frames.has(frame)) return false;
+      const type = frames.type(frame);
+      const isMine =
+        type === FRAME.CORE ||
+        type === FRAME.USER ||
+        (type === FRAME.PRIVATE && frames.owner(frame) === 0);
+      if (!isMine) return false;
+    }
+    return true;
+  }
+}

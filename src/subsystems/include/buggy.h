@@ -1,0 +1,12 @@
+/* buggy: a driver with planted flaws. */
+#ifndef BUGGY_H
+#define BUGGY_H
+
+#include "types.h"
+#include "user_abi.h"
+
+long buggy_init(u64 generation);
+long buggy_read(void *buffer, size_t bytes);
+long buggy_ioctl(u64 request, void *argument, size_t bytes);
+
+#endif

@@ -1,0 +1,54 @@
+/*
+ * The flaws of /dev/buggy. This file alone knows its ioctls.
+ */
+#include "cordon.h"
+
+enum {
+  BUGGY_INFO = 0xb600,
+  BUGGY_WRITE = 0xb601,
+  BUGGY_READ = 0xb602,
+  BUGGY_CALL = 0xb603,
+  BUGGY_LOOP = 0xb604,
+};
+
+/** One for all: INFO gives the address of the driver's table, READ takes an index into it. */
+struct request {
+  uint64_t address, index, value, result;
+};
+
+int buggy_open(void) { return sys_open("/dev/buggy", O_RDWR, 0); }
+
+int buggy_write(int fd, uint64_t address, uint64_t value) {
+  struct request request = {.address = address, .value = value};
+  return sys_ioctl(fd, BUGGY_WRITE, &request);
+}
+
+int buggy_read(int fd, uint64_t address, uint64_t size, uint64_t *to) {
+  struct request info = {0};
+  int result = sys_ioctl(fd, BUGGY_INFO, &info);
+  /* The driver does not compare the index with the table's size, so any address has one. */
+  uint64_t first = (address - info.address) / sizeof *to;
+  for (uint64_t i = 0; result >= 0 && i < size / sizeof *to; i++) {
+    struct request request = {.index = first + i};
+    result = sys_ioctl(fd, BUGGY_READ, &request);
+    to[i] = request.result;
+  }
+  return result;
+}
+
+int buggy_call(int fd, uint64_t address) {
+  struct request request = {.address = address};
+  return sys_ioctl(fd, BUGGY_CALL, &request);
+}
+
+int buggy_loop(int fd) {
+  struct request request = {.value = 0}; /* no limit to its turns */
+  return sys_ioctl(fd, BUGGY_LOOP, &request);
+}
+
+int buggy_ask(int fd) {
+  uint64_t first; /* word 0 of the table: the generation in its upper half */
+  ssize size = sys_read(fd, &first, sizeof first);
+  if (size < 0) return (int)size;
+  return size == sizeof first ? (int)(first >> 32) : -EINVAL;
+}
