@@ -53,9 +53,12 @@ export function kernelFromElf(bytes: Uint8Array, name: string): KernelImage {
  */
 function physicalEntry(entry: bigint, loads: readonly ProgramHeader[]): bigint | undefined {
   for (const { physAddr, virtAddr, memBytes } of loads) {
-    if (entry >= virtAddr && entry < virtAddr + BigInt(memBytes)) return physAddr + (entry - virtAddr);
+    if (entry >= virtAddr && entry < virtAddr + BigInt(memBytes))
+      return physAddr + (entry - virtAddr);
   }
-  return loads.some(({ physAddr, memBytes }) => entry >= physAddr && entry < physAddr + BigInt(memBytes))
+  return loads.some(
+    ({ physAddr, memBytes }) => entry >= physAddr && entry < physAddr + BigInt(memBytes),
+  )
     ? entry
     : undefined;
 }

@@ -119,7 +119,8 @@ export class Session {
     );
     this.#console = this.machine.board.uart.consoleEnd();
     const seed = mode.kind === 'deterministic' ? mode.seed : String(this.machine.parts.clockOrigin);
-    this.#config = firmware === undefined ? this.#loadBare(seed) : this.#bootFirmware(firmware, seed);
+    this.#config =
+      firmware === undefined ? this.#loadBare(seed) : this.#bootFirmware(firmware, seed);
     const { promise, resolve } = Promise.withResolvers<RunResult>();
     this.done = promise;
     this.#settle = resolve;
