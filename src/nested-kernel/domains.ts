@@ -45,19 +45,21 @@ export class Domains {
     hart.count('contained');
     hart.count('denials');
     this.#shared.record(hart, { kind: 'FAULT', rule, domain, cause, addressLow, addressHigh });
+    Atomics.add(this.#shared.tables.domainFaults, domain, 1);
     this.stop(hart, domain);
     this.#gates.unwind(hart, thread);
   }
 
   /** No hart enters it from now on; those inside leave at their next look at `pending`. */
   stop(hart: Hart, domain: number): void {
-    const { domainState, domainFaults } = this.#shared.tables;
-    Atomics.add(domainFaults, domain, 1);
-    if (
-      Atomics.compareExchange(domainState, domain, DOMAIN_STATE.RUNNING, DOMAIN_STATE.STOPPED) !==
-      DOMAIN_STATE.RUNNING
-    )
+    const { domainState } = this.#shared.tables;
+    const before = Atomics.load(domainState, domain);
+    if (before !== DOMAIN_STATE.RUNNING && before !== DOMAIN_STATE.STARTING) return;
+    if (Atomics.compareExchange(domainState, domain, before, DOMAIN_STATE.STOPPED) !== before) {
+      // Another hart stopped it, or its start has just ended: look again.
+      this.stop(hart, domain);
       return;
+    }
     this.#shared.record(hart, { kind: 'STOP', rule: 'live-domain', domain });
     const { plan } = this.#shared.machine.parts;
     for (let target = 0; target < plan.harts; target++) {
@@ -88,7 +90,10 @@ export class Domains {
     return { status: STATUS.OK, value: bits };
   }
 
-  /** Sealed data, empty stacks, no grants, a new generation; nobody may still be inside. */
+  /**
+   * Sealed data, empty stacks, no grants, a new generation; nobody may still be inside. The thread that
+   * asked has the first call, which initialises the domain; the others come after it has returned.
+   */
   restart(hart: Hart, domain: number): Answer {
     const { tables, config, domains } = this.#shared;
     if (domain < 1 || domain >= domains) return { status: STATUS.INVALID_PARAM, value: 0 };
@@ -118,7 +123,8 @@ export class Domains {
       this.#reset(hart, domain);
       const generation = Atomics.add(tables.domainGeneration, domain, 1) + 1;
       Atomics.add(tables.domainRestarts, domain, 1);
-      Atomics.store(tables.domainState, domain, DOMAIN_STATE.RUNNING);
+      tables.domainStarter[domain] = hart.get('thread');
+      Atomics.store(tables.domainState, domain, DOMAIN_STATE.STARTING);
       return { status: STATUS.OK, value: generation };
     });
     if (answer.status === STATUS.OK) {

@@ -142,8 +142,21 @@ export class Gates {
     return Atomics.load(this.#shared.tables.domainGeneration, domain);
   }
 
-  #isRunning(domain: number): boolean {
-    return Atomics.load(this.#shared.tables.domainState, domain) === DOMAIN_STATE.RUNNING;
+  #state(domain: number): number {
+    return Atomics.load(this.#shared.tables.domainState, domain);
+  }
+
+  #mayEnter(domain: number, thread: number): boolean {
+    const state = this.#state(domain);
+    if (state === DOMAIN_STATE.RUNNING) return true;
+    return state === DOMAIN_STATE.STARTING && this.#shared.tables.domainStarter[domain] === thread;
+  }
+
+  /** Its starter's first call has returned: everybody may come. */
+  #endStart(domain: number, thread: number): void {
+    const { domainState, domainStarter } = this.#shared.tables;
+    if (this.#state(domain) !== DOMAIN_STATE.STARTING || domainStarter[domain] !== thread) return;
+    Atomics.compareExchange(domainState, domain, DOMAIN_STATE.STARTING, DOMAIN_STATE.RUNNING);
   }
 
   /** A call that is not made: the caller goes on behind it with a status. */
@@ -169,7 +182,7 @@ export class Gates {
       this.#refuse(hart, { rule: 'enter-by-gate', status: STATUS.POLICY }, context.id);
       return;
     }
-    if (!this.#isRunning(context.callee)) {
+    if (!this.#mayEnter(context.callee, thread)) {
       this.#failCall(hart, gate);
       return;
     }
@@ -561,6 +574,7 @@ export class Gates {
       return;
     }
     hart.count('gateReturns');
+    this.#endStart(this.#threads.words[top + AT.callee] as number, thread);
     const low = hart.xLow(A0);
     const high = hart.xHigh(A0);
     this.#return(hart, thread, top, low, high, true);
@@ -608,7 +622,10 @@ export class Gates {
   }
 
   #isAlive(domain: number, generation: number): boolean {
-    return domain === 0 || (this.#isRunning(domain) && this.#generation(domain) === generation);
+    if (domain === 0) return true;
+    const state = this.#state(domain);
+    const isUp = state === DOMAIN_STATE.RUNNING || state === DOMAIN_STATE.STARTING;
+    return isUp && this.#generation(domain) === generation;
   }
 
   /** The frame that is on top now begins to run again. */

@@ -39,6 +39,8 @@ export const DOMAIN_STATE = {
   STOPPED: 1,
   /** Faulted too often; stays down. */
   QUARANTINED: 2,
+  /** Restarted; only the thread that restarted it may enter, until its first call has returned. */
+  STARTING: 3,
 } as const;
 
 /** SBI hart states (SBI 2.0, "Hart State Management Extension"). */
@@ -114,6 +116,7 @@ export const MonitorBlock = layout('MonitorBlock', {
   ),
   domainState: i32Array(MAX_DOMAINS).doc('DOMAIN_STATE. Atomics only'),
   domainGeneration: i32Array(MAX_DOMAINS),
+  domainStarter: i32Array(MAX_DOMAINS).doc('thread that restarted it, while STARTING'),
   domainRestarts: i32Array(MAX_DOMAINS),
   domainFaults: i32Array(MAX_DOMAINS),
   domainMinute: i32Array(MAX_DOMAINS).doc(
