@@ -7,11 +7,16 @@ import { Command, CommanderError } from 'commander';
 import { registerPolicyCommands } from '../policy/commands.ts';
 import { CommandError, EXIT } from './errors.ts';
 import { registerRunCommands } from './run-command.ts';
+import { registerTourCommands } from './tour-command.ts';
 
 /** Adds the commands of one area to the program. */
 export type RegisterCommands = (program: Command) => void;
 
-const AREAS: readonly RegisterCommands[] = [registerRunCommands, registerPolicyCommands];
+const AREAS: readonly RegisterCommands[] = [
+  registerTourCommands,
+  registerRunCommands,
+  registerPolicyCommands,
+];
 
 export function createProgram(): Command {
   const program = new Command('cordon')
