@@ -18,6 +18,7 @@ export interface RunOptions {
   readonly memory: number;
   readonly seconds?: number;
   readonly plain?: boolean;
+  readonly tui?: boolean;
   readonly json?: boolean;
 }
 
@@ -52,6 +53,7 @@ export function registerRunCommands(program: Command): void {
     .option('--deterministic', 'all harts on one thread: the same seed, the same run')
     .option('--seed <text>', 'seed of a deterministic run (default: "0")')
     .option('--seconds <t>', "stop after so many seconds of the machine's time", parseSeconds)
+    .option('--tui', 'show harts, gates, events and console on a dashboard')
     .option('--plain', 'leave the terminal as it is, even if there is one')
     .option('--json', 'print one JSON object on stdout; the console goes to stderr')
     .addHelpText(

@@ -1,7 +1,7 @@
 /** What `cordon run` does: files to a session, the session to the terminal, its result to an exit code. */
 import { readFileSync } from 'node:fs';
 
-import type { RunExit, RunResult } from '../lab/run-result.ts';
+import { describeExit, type RunExit, type RunResult } from '../lab/run-result.ts';
 import { promptTypist, type Typist } from '../lab/session-console.ts';
 import { ImageError } from '../lab/session-image.ts';
 import { Session, type SessionSpec } from '../lab/session.ts';
@@ -46,13 +46,16 @@ export async function run(options: RunOptions): Promise<number> {
       ...(options.seconds === undefined ? {} : { seconds: options.seconds }),
       ...(typist === undefined ? {} : { typist }),
     });
-    return await converse(session, options);
+    return options.tui === true ? await show(session) : await converse(session, options);
   } finally {
     if (drive !== undefined) closeDrive(drive);
   }
 }
 
-function checkOptions({ deterministic, seed }: RunOptions): void {
+function checkOptions({ deterministic, seed, tui, json, plain }: RunOptions): void {
+  if (tui === true && (json === true || plain === true)) {
+    throw new CommandError(`--tui shows the run; leave --${json === true ? 'json' : 'plain'} out`);
+  }
   if (seed !== undefined && deterministic !== true) {
     throw new CommandError('--seed is of a deterministic run; add --deterministic or leave it out');
   }
@@ -115,12 +118,18 @@ async function converse(session: Session, options: RunOptions): Promise<number> 
   try {
     const result = await session.start().done;
     if (isJson) process.stdout.write(`${JSON.stringify(result)}\n`);
-    else report(result);
+    else if (!hasQuit) report(result);
     return hasQuit ? EXIT.OK : exitCode(result.exit, signalled);
   } finally {
     detach();
     release();
   }
+}
+
+async function show(session: Session): Promise<number> {
+  const { showDashboard } = await import('./run-dashboard.ts');
+  const { result, code } = await showDashboard(session);
+  return code ?? exitCode(result.exit, undefined);
 }
 
 /** Connects whoever types; returns what disconnects them. */
@@ -146,25 +155,10 @@ function attachInput(session: Session, options: RunOptions, quit: () => void): (
   };
 }
 
-function report({ exit, machineSeconds, mode, seed }: RunResult): void {
-  const repeat = mode === 'deterministic' ? ` (seed ${seed})` : '';
-  const say = (what: string): void => {
-    process.stderr.write(`cordon: ${what}${repeat}\n`);
-  };
-  switch (exit.reason) {
-    case 'power-off':
-      return;
-    case 'reset':
-      return say('the guest asked for a reset');
-    case 'time-limit':
-      return say(`stopped at the time limit, after ${machineSeconds.toFixed(3)} s on the machine`);
-    case 'idle':
-      return say('every hart waits, and nothing is left that could wake one');
-    case 'interrupted':
-      return say('interrupted');
-    case 'failure':
-      return say(exit.message ?? 'failed');
-  }
+function report(result: RunResult): void {
+  if (result.exit.reason === 'power-off') return;
+  const repeat = result.seed === null ? '' : ` (seed ${result.seed})`;
+  process.stderr.write(`cordon: ${describeExit(result)}${repeat}\n`);
 }
 
 function exitCode({ reason, code }: RunExit, signalled: EndSignal | undefined): number {
