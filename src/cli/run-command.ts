@@ -59,7 +59,14 @@ export function registerRunCommands(program: Command): void {
     .addHelpText(
       'after',
       `
-At a terminal every key goes to the guest; Ctrl-A X quits.
+Examples:
+  $ cordon run --harts 4                          a shell on four harts
+  $ echo 'ls /bin' | cordon run                   feed it from a pipe; it ends with its input
+  $ cordon run --deterministic --seed 7 --json    a run that can be repeated bit for bit
+  $ cordon run --kernel bare.elf --seconds 10     a kernel of your own, M-mode or S-mode
+
+At a terminal every key goes to the guest; Ctrl-A X quits. With --json or --deterministic and no --script
+nobody types: our own kernel then runs /etc/check.sh, a few seconds of everything, and powers off.
 
 Exit code: the guest's own when it powers off; 124 at the time limit or when nothing can ever happen again,
 130 after Ctrl-C, 70 if cordon failed, 2 for a wrong command line, 1 for a file that cannot be used.`,

@@ -42,7 +42,7 @@ export async function run(options: RunOptions): Promise<number> {
           : { kind: 'parallel' },
       ...(firmware === undefined ? {} : { firmware }),
       ...(drive === undefined ? {} : { drive }),
-      ...(options.append === undefined ? {} : { bootargs: options.append }),
+      ...bootargsOf(options),
       ...(options.seconds === undefined ? {} : { seconds: options.seconds }),
       ...(typist === undefined ? {} : { typist }),
     });
@@ -50,6 +50,17 @@ export async function run(options: RunOptions): Promise<number> {
   } finally {
     if (drive !== undefined) closeDrive(drive);
   }
+}
+
+/** Our own kernel with nobody to type at it: a few seconds of everything, then it powers off. */
+const CHECK = 'quiet init=/bin/init -- /bin/sh /etc/check.sh';
+
+function bootargsOf({ append, kernel, script, json, deterministic }: RunOptions): {
+  bootargs?: string;
+} {
+  if (append !== undefined) return { bootargs: append };
+  const nobodyTypes = script === undefined && (json === true || deterministic === true);
+  return kernel === undefined && nobodyTypes ? { bootargs: CHECK } : {};
 }
 
 function checkOptions({ deterministic, seed, tui, json, plain }: RunOptions): void {
@@ -132,6 +143,8 @@ async function show(session: Session): Promise<number> {
   return code ?? exitCode(result.exit, undefined);
 }
 
+const END_OF_INPUT = Uint8Array.of(0x04);
+
 /** Connects whoever types; returns what disconnects them. */
 function attachInput(session: Session, options: RunOptions, quit: () => void): () => void {
   const { stdin } = process;
@@ -144,9 +157,11 @@ function attachInput(session: Session, options: RunOptions, quit: () => void): (
       help: () => process.stderr.write(`\r\n${ESCAPE_HELP}\r\n`),
     });
   }
+  if (options.json === true) return () => {};
   const type = (bytes: Uint8Array): void => session.write(bytes);
   stdin.on('data', type);
-  // A closed stdin has nothing more to type, which is no reason to end.
+  // The end of the input is what ^D says at a keyboard: a shell that reads it ends.
+  stdin.on('end', () => session.write(END_OF_INPUT));
   stdin.on('error', () => {});
   return () => {
     stdin.off('data', type);
