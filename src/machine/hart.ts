@@ -88,7 +88,7 @@ const MAX_BURST = 2 ** 30;
 const MOST_RETURNS = 10_000;
 
 /** Why `run` came back. */
-export type RunEnd = 'limit' | 'stopped' | 'waiting' | 'requested';
+export type RunEnd = 'limit' | 'stopped' | 'waiting' | 'paused' | 'requested';
 
 const at = HartBlock.offset;
 // Word indices within the block: constants here, so that no hot path looks a name up.
@@ -324,8 +324,8 @@ export class Hart {
   // --- the run loop ---
 
   /**
-   * Runs until the limit (instructions, about), a stop, a WFI with nothing to do, or a request to the
-   * host. The hart's state is RUNNING meanwhile and PARKED after, so a shootdown need not wait for it.
+   * Runs until the limit (instructions, about), a stop, a WFI with nothing to do, a PAUSE, or a request
+   * to the host. The hart's state is RUNNING meanwhile and PARKED after, so a shootdown need not wait for it.
    */
   run(limit: number): RunEnd {
     this.state = HART_STATE.RUNNING;
@@ -415,6 +415,9 @@ export class Hart {
           if (!this.#mayWake()) return 'waiting';
           this.#takeInterrupt();
           break;
+        case EXIT.PAUSE:
+          this.#advance(4);
+          return 'paused';
         case EXIT.SFENCE_VMA:
           this.#sfence();
           break;
