@@ -71,6 +71,8 @@ export const COUNTERS = [
   'shootdownsSent',
   'shootdownIpis',
   'shootdownsServed',
+  'shootdownRounds',
+  'shootdownTargets',
   'shootdownWaitNs',
   'ipisSent',
   'denials',
