@@ -39,15 +39,17 @@ struct request {
   uint64_t a, b, c, result;
 };
 
-/** What the keyring keeps: the word at its offset 4 is what an attacker who finds it can show. */
-static const uint8_t secret[32] = "----c0rd0n-secret-not-for-you--";
+static uint64_t numbers[MAX_NUMBERS];
+
+/** What the keyring keeps, in some notation for addresses at numbers[0]. */
+static const uint8_t secret[32] = "the key that nobody may see";
+/** Its first aligned word is what an attacker who finds it can show. */
+static uint64_t secret_at(void) { return (numbers[0] + 7) & ~7UL; }
 static uint64_t secret_word(void) {
   uint64_t word;
-  memcpy(&word, secret + 4, sizeof word);
+  memcpy(&word, secret + (secret_at() - numbers[0]), sizeof word);
   return word;
 }
-
-static uint64_t numbers[MAX_NUMBERS];
 static char detail[160];
 
 #define SAY(...) snprintf(detail, sizeof detail, __VA_ARGS__)
@@ -74,7 +76,7 @@ static int judge(int error, uint64_t found) {
 }
 
 static int a4_satp(void) {
-  struct request request = {.a = numbers[0]};
+  struct request request = {.a = secret_at()};
   long handle = add_secret();
   if (handle < 0) return (int)handle;
   int error = ask_kernel(ATTACK_SATP, &request);
@@ -84,7 +86,7 @@ static int a4_satp(void) {
 }
 
 static int c1_direct_map(void) {
-  struct request request = {.a = numbers[0]};
+  struct request request = {.a = secret_at()};
   long handle = add_secret();
   if (handle < 0) return (int)handle;
   return judge(ask_kernel(ATTACK_LOAD, &request), request.result);
@@ -102,7 +104,7 @@ static int read_by_driver(void) {
   long handle = add_secret();
   int fd = buggy_open();
   if (handle < 0 || fd < 0) return handle < 0 ? (int)handle : fd;
-  int error = buggy_read(fd, numbers[0], sizeof found, &found);
+  int error = buggy_read(fd, secret_at(), sizeof found, &found);
   return error < 0 ? stopped_if_io_error(error) : judge(0, found);
 }
 
@@ -161,7 +163,7 @@ static int make_pages(void) {
 
 static uint64_t second_page(void) { return (uint64_t)pages + PAGE; }
 static int find_in_second_page(void) {
-  return judge(0, *(volatile uint64_t *)(second_page() + numbers[0] % PAGE));
+  return judge(0, *(volatile uint64_t *)(second_page() + secret_at() % PAGE));
 }
 
 static int c2_map_table(void) {
@@ -177,7 +179,7 @@ static int c2_map_table(void) {
   if (error < 0) return error;
   uint64_t index = second_page() / PAGE % 512;
   uint64_t mine = table[index - 1];
-  table[index] = (mine & ~(((1UL << 44) - 1) << 10)) | numbers[0] / PAGE << 10;
+  table[index] = (mine & ~(((1UL << 44) - 1) << 10)) | secret_at() / PAGE << 10;
   int result = find_in_second_page();
   table[index] = 0;
   return result;
@@ -186,7 +188,7 @@ static int c2_map_table(void) {
 static int c2_write_table(void) {
   int error = make_pages();
   if (error < 0) return error;
-  struct request request = {.a = (uint64_t)pages, .b = second_page(), .c = numbers[0]};
+  struct request request = {.a = (uint64_t)pages, .b = second_page(), .c = secret_at()};
   error = ask_kernel(ATTACK_WRITE_TABLE, &request);
   if (error == -EFAULT) {
     SAY("the store into the page table faulted");
