@@ -11,10 +11,14 @@ afterAll(() => rmSync(scratch, { recursive: true }));
 
 const cruise = (cwd: string): { status: number | null; text: string } => {
   const bin = join(ROOT, 'node_modules/dependency-cruiser/bin/dependency-cruiser.mjs');
-  const { status, stdout } = spawnSync(process.execPath, [bin, '--config', 'dependency-cruiser.mjs', 'src'], {
-    cwd,
-    encoding: 'utf8',
-  });
+  const { status, stdout } = spawnSync(
+    process.execPath,
+    [bin, '--config', 'dependency-cruiser.mjs', 'src'],
+    {
+      cwd,
+      encoding: 'utf8',
+    },
+  );
   return { status, text: stdout };
 };
 
@@ -33,7 +37,10 @@ describe('the direction of imports', () => {
     }
     symlinkSync(join(ROOT, 'node_modules'), join(scratch, 'node_modules'));
     writeFileSync(join(scratch, 'src/lab/session.ts'), 'export const session = 1;\n');
-    writeFileSync(join(scratch, 'src/machine/hart.ts'), "export { session } from '../lab/session.ts';\n");
+    writeFileSync(
+      join(scratch, 'src/machine/hart.ts'),
+      "export { session } from '../lab/session.ts';\n",
+    );
     const { status, text } = cruise(scratch);
     expect(text).toMatch(/machine-is-below: src\/machine\/hart\.ts/);
     expect(status).not.toBe(0);

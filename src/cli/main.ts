@@ -5,8 +5,10 @@
 import { Command, CommanderError } from 'commander';
 
 import { registerPolicyCommands } from '../policy/commands.ts';
+import { registerBenchCommand } from './bench-command.ts';
 import { CommandError, EXIT } from './errors.ts';
 import { registerRunCommands } from './run-command.ts';
+import { registerStressCommand } from './stress-command.ts';
 import { registerTourCommands } from './tour-command.ts';
 
 /** Adds the commands of one area to the program. */
@@ -16,6 +18,8 @@ const AREAS: readonly RegisterCommands[] = [
   registerTourCommands,
   registerRunCommands,
   registerPolicyCommands,
+  registerStressCommand,
+  registerBenchCommand,
 ];
 
 export function createProgram(): Command {
