@@ -9,7 +9,8 @@
  * instruction and need not be woken.
  *
  * The queue is a ring that the issuer may lap. The target reads its entries first and the request count
- * after; if the count has run too far ahead, it forgets everything instead.
+ * after; if the count has run a whole queue ahead, the issuer may already be writing the next entry over
+ * the oldest, before it counts it, and the target forgets everything instead.
  */
 import { HART_STATE, HartBlock, PENDING } from '../machine/core/hart-block.ts';
 import type { Hart } from '../machine/hart.ts';
@@ -130,7 +131,7 @@ export class FenceBoard {
     const asked = request.load();
     if (asked === done) return;
     const fences: Fence[] = [];
-    for (let number = done; number < asked && asked - done <= FENCE_QUEUE; number++) {
+    for (let number = done; number < asked && asked - done < FENCE_QUEUE; number++) {
       const at = (hart.id * FENCE_QUEUE + (number % FENCE_QUEUE)) * FENCE_WORDS;
       const [low, high, pages, asid] = this.#tables.fenceQueue.subarray(
         at,
@@ -145,8 +146,8 @@ export class FenceBoard {
         code,
       });
     }
-    // Lapped while we read: what we read may be of two fences.
-    if (request.load() - done > FENCE_QUEUE) {
+    // Lapped while we read, or about to be: what we read may be of two fences.
+    if (request.load() - done >= FENCE_QUEUE) {
       hart.fenceAll(-1);
       hart.fenceI();
     } else {

@@ -186,6 +186,9 @@ export class Gates {
       this.#refuse(hart, { rule: 'enter-by-gate', status: STATUS.POLICY }, context.id);
       return;
     }
+    // Read before the state: if the callee is stopped and restarted while we get there, the frame is of
+    // the old generation, and the thread leaves before its first instruction.
+    const generation = this.#generation(context.callee);
     if (!this.#mayEnter(context.callee, thread)) {
       this.#failCall(hart, gate);
       return;
@@ -212,6 +215,7 @@ export class Gates {
     const cell = (hart.id * MAX_DOMAINS + caller) * MAX_DOMAINS + context.callee;
     counts[cell] = (counts[cell] as number) + 1;
     const frame = this.#push(hart, thread, FRAME_KIND.CALL, caller, context.callee, context.id);
+    threads.words[frame + AT.generation] = generation;
     threads.words[frame + AT.pc] = hart.xLow(RA);
     threads.words[frame + AT.pc + 1] = hart.xHigh(RA);
     this.#saveRegisters(hart, frame, SAVED);

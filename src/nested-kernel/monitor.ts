@@ -17,9 +17,9 @@ import { CODE_FENCE } from './fence.ts';
 import { CORE_EXCEPTIONS, CORE_INTERRUPTS, Gates } from './gates.ts';
 import { Sbi } from './sbi.ts';
 import { halves, Shared } from './shared.ts';
-import { Spaces, type Answer } from './spaces.ts';
+import { Spaces, type Answer, type Grantee } from './spaces.ts';
 import { HSM } from './tables.ts';
-import { Threads } from './threads.ts';
+import { AT, Threads } from './threads.ts';
 
 const A0 = 10;
 const A1 = 11;
@@ -305,10 +305,10 @@ export class Monitor implements MachineMode {
         return this.#noted(
           hart,
           A0,
-          this.#spaces.grant(hart, this.#callerOfCore(hart), argument(0)),
+          this.#spaces.grant(hart, this.#grantee(hart), argument(0)),
         );
       case CALL.REVOKE:
-        return this.#spaces.revoke(hart, this.#callerOfCore(hart), hart.xLow(A0), hart.xHigh(A0));
+        return this.#spaces.revoke(hart, this.#grantee(hart), hart.xLow(A0), hart.xHigh(A0));
       case CALL.STOPPED:
         return this.#domains.stopped();
       case CALL.RESTART:
@@ -335,6 +335,16 @@ export class Monitor implements MachineMode {
   #callerOfCore(hart: Hart): number {
     const top = this.#threads.top(hart.get('thread'));
     return top < 0 ? 0 : this.#threads.callerAt(top);
+  }
+
+  #grantee(hart: Hart): Grantee {
+    const top = this.#threads.top(hart.get('thread'));
+    return top < 0
+      ? { domain: 0, generation: 0 }
+      : {
+          domain: this.#threads.callerAt(top),
+          generation: this.#threads.words[top + AT.callerGeneration] as number,
+        };
   }
 
   #switchThread(hart: Hart, next: number): boolean {

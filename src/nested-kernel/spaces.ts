@@ -23,6 +23,11 @@ export interface Answer {
   readonly status: Status;
   readonly value: number;
 }
+/** A domain as it was when it called the core. */
+export interface Grantee {
+  readonly domain: number;
+  readonly generation: number;
+}
 const refuse = (status: Status): Answer => ({ status, value: 0 });
 const done = (value = 0): Answer => ({ status: STATUS.OK, value });
 
@@ -302,12 +307,22 @@ export class Spaces {
 
   // --- grants ---
 
+  /**
+   * Whether the caller of the core is still what it was when it called. Under the lock, so that a restart
+   * comes before or after: a call of the last generation has no business with the pages of this one.
+   */
+  #isCurrent({ domain, generation }: Grantee): boolean {
+    return Atomics.load(this.#shared.tables.domainGeneration, domain) === generation;
+  }
+
   /** Gives a frame of the core to a domain; -> its address in the domain's window. */
-  grant(hart: Hart, domain: number, frameAddress: number): Answer {
+  grant(hart: Hart, grantee: Grantee, frameAddress: number): Answer {
     const shared = this.#shared;
+    const { domain } = grantee;
     return shared.locked(hart, () => {
       const frame = frameAddress / 4096;
       if (domain <= 0) return refuse(STATUS.INVALID_PARAM);
+      if (!this.#isCurrent(grantee)) return refuse(STATUS.DOMAIN_DEAD);
       if (!shared.frames.has(frame)) return refuse(STATUS.INVALID_ADDRESS);
       if (shared.frames.type(frame) !== FRAME.CORE || shared.frames.maps(frame) !== 0)
         return refuse(STATUS.FRAME_TYPE);
@@ -349,9 +364,11 @@ export class Spaces {
   }
 
   /** Takes a granted frame back, zeroed, when no hart can reach it as the domain's any more; -> frame. */
-  revoke(hart: Hart, domain: number, low: number, high: number): Answer {
+  revoke(hart: Hart, grantee: Grantee, low: number, high: number): Answer {
     const shared = this.#shared;
+    const { domain } = grantee;
     return shared.locked(hart, () => {
+      if (domain > 0 && !this.#isCurrent(grantee)) return refuse(STATUS.DOMAIN_DEAD);
       const [base, baseHigh] = windowBase(domain);
       const page = ((low - base) >>> 0) / 4096;
       if (domain <= 0 || high !== baseHigh || !Number.isInteger(page) || page >= WINDOW_PAGES) {

@@ -86,7 +86,7 @@ long monitor_call(u64 function, u64 a0, u64 a1, u64 a2, u64 a3);
 /* --- What the device tree says (fdt.c) --- */
 
 #define MACHINE_RANGES 8
-#define MACHINE_HARTS 32 /* half of the thread slots are left for work */
+#define MACHINE_HARTS MAX_HARTS
 
 struct range {
   u64 start;

@@ -3,7 +3,7 @@
  * may run on the asking hart. A tick ends a turn. A hart with nothing to do waits in its idle thread
  * and is woken by an IPI when work is queued.
  *
- * One queue, not one per hart: with at most 64 threads the lock is held for a short scan, and no
+ * One queue, not one per hart: with so few threads the lock is held for a short scan, and no
  * thread can starve because it sits in the wrong queue.
  */
 #include "mmu.h"

@@ -150,8 +150,9 @@ static long sys_sched_setaffinity(const u64 *a) {
 
 static long sys_sched_getaffinity(const u64 *a) {
   if (a[1] < sizeof(u64)) return -EINVAL;
-  long affinity = process_affinity((s32)a[0]);
-  if (affinity < 0) return affinity;
+  u64 affinity; /* of 64 harts, all bits: no number that could also be an error */
+  long status = process_affinity((s32)a[0], &affinity);
+  if (status < 0) return status;
   return user_write(a[2], &affinity, sizeof affinity) < 0 ? -EFAULT : (long)sizeof affinity;
 }
 
