@@ -14,6 +14,8 @@ import { parseAddress, type GateContext, type Projection } from '../policy/conte
 import { STATUS } from './abi.ts';
 import { CHARGE } from './charges.ts';
 import type { RuleName } from './ledger.ts';
+import { lend, takeBack } from './lend.ts';
+import { RAM_FRAME } from './paging.ts';
 import { halves, type Shared } from './shared.ts';
 import type { Spaces } from './spaces.ts';
 import { CopyBack, DOMAIN_STATE, FRAME_KIND, MAX_COPY_BACKS, MAX_DOMAINS } from './tables.ts';
@@ -220,6 +222,7 @@ export class Gates {
       if (!isArgument) hart.setX(register, 0, 0);
     }
     for (const { register, low } of plan.pointers) hart.setX(register, low, plan.spHigh);
+    this.#lendAll(hart, frame, plan);
     hart.setX(RA, this.returnLow, this.returnHigh);
     hart.setX(SP, plan.sp, plan.spHigh);
     hart.setX(GP, 0, 0);
@@ -369,7 +372,7 @@ export class Gates {
   // --- arguments ---
 
   #project(hart: Hart, context: GateContext, sp: readonly [number, number]): Plan | Refusal {
-    const plan: Plan = { sp: sp[0], spHigh: sp[1], pointers: [], copies: [] };
+    const plan: Plan = { sp: sp[0], spHigh: sp[1], pointers: [], copies: [], loans: [] };
     const needsStack = context.args.some((argument) => argument.kind !== 'scalar');
     if (!needsStack) return plan;
     const stacks = this.#stackTop[context.callee];
@@ -381,7 +384,7 @@ export class Gates {
           return { rule: 'argument-bounds', status: STATUS.INVALID_PARAM };
         continue;
       }
-      const refusal = this.#projectBuffer(hart, argument, plan, caller);
+      const refusal = this.#projectBuffer(hart, argument, plan, caller, context.callee);
       if (refusal !== undefined) return refusal;
     }
     plan.sp &= ~15;
@@ -407,6 +410,7 @@ export class Gates {
     argument: Exclude<Projection, { kind: 'scalar' }>,
     plan: Plan,
     root: number,
+    callee: number,
   ): Refusal | undefined {
     const register = A0 + argument.index;
     const low = hart.xLow(register);
@@ -427,7 +431,6 @@ export class Gates {
         return { rule: 'argument-bounds', status: STATUS.INVALID_PARAM, ...at };
       bytes = hart.x(A0 + argument.lengthArg);
     }
-    if (this.#shared.isAblated('copy-in')) return undefined;
     if (bytes === 0) {
       plan.pointers.push({ register, low: plan.sp });
       return undefined;
@@ -437,6 +440,11 @@ export class Gates {
     const pieces: Piece[] = [];
     if (!this.#locate(low, high, bytes, writes, root, pieces))
       return { rule: 'argument-rights', status: STATUS.INVALID_ADDRESS, ...at };
+    if (this.#lends(callee)) {
+      const frames = pieces.map(({ host }) => RAM_FRAME + ((host - this.#ram) >>> 12));
+      plan.loans.push({ register, frames, writes, offset: low & 0xfff });
+      return undefined;
+    }
     plan.sp = (plan.sp - bytes) & ~15;
     plan.pointers.push({ register, low: plan.sp });
     plan.copies.push({
@@ -540,6 +548,34 @@ export class Gates {
     }
   }
 
+  /** Whether buffers are lent and not copied; the core has no window to lend into. */
+  #lends(callee: number): boolean {
+    return callee !== 0 && this.#shared.isAblated('copy-in');
+  }
+
+  /** Loans are remembered where copies would be: address and pages. */
+  #lendAll(hart: Hart, frame: number, { loans }: Plan): void {
+    const { words } = this.#threads;
+    const callee = words[frame + AT.callee] as number;
+    loans.slice(0, MAX_COPY_BACKS).forEach(({ register, frames, writes, offset }, n) => {
+      const [low, high] = lend(this.#shared, hart, callee, frames, writes);
+      hart.setX(register, (low + offset) | 0, high);
+      const at = frame + AT.copyBacks + n * (CopyBack.sizeBytes / 4);
+      words[at] = low;
+      words[at + 1] = frames.length;
+      words[frame + AT.copies] = n + 1;
+    });
+  }
+
+  #endLoans(hart: Hart, frame: number): void {
+    const { words } = this.#threads;
+    const callee = words[frame + AT.callee] as number;
+    for (let n = 0; n < (words[frame + AT.copies] as number); n++) {
+      const at = frame + AT.copyBacks + n * (CopyBack.sizeBytes / 4);
+      takeBack(this.#shared, hart, callee, words[at] as number, words[at + 1] as number);
+    }
+  }
+
   /** The caller's view is current again: what is no longer its own is not written. */
   #copyOut(hart: Hart, frame: number): boolean {
     const { words } = this.#threads;
@@ -600,6 +636,8 @@ export class Gates {
     const callee = words[top + AT.callee] as number;
     threads.setDepth(thread, threads.depth(thread) - 1);
     this.#resumeCharge(hart, thread);
+    const lent = this.#lends(callee);
+    if (lent) this.#endLoans(hart, top);
     if (!this.#isAlive(caller, words[top + AT.callerGeneration] as number)) {
       this.#switchView(hart, callee, caller, thread);
       this.unwind(hart, thread);
@@ -607,9 +645,10 @@ export class Gates {
     }
     this.#switchView(hart, callee, caller, thread);
     this.#keysOwner = caller;
-    const copied = !copyOut || this.#copyOut(hart, top);
+    const copied = !copyOut || lent || this.#copyOut(hart, top);
     for (let register = 5; register < 32; register++) hart.setX(register, 0, 0);
-    const hijack = this.#shared.isAblated('return-frame');
+    // A domain that is unwound does not return: there is nothing of its making to follow.
+    const hijack = copyOut && this.#shared.isAblated('return-frame');
     const raLow = hart.xLow(RA);
     const raHigh = hart.xHigh(RA);
     this.#restoreRegisters(hart, top, SAVED);
@@ -756,6 +795,13 @@ interface Plan {
   sp: number;
   readonly spHigh: number;
   readonly pointers: { readonly register: number; readonly low: number }[];
+  /** Only where copying is ablated. */
+  readonly loans: {
+    readonly register: number;
+    readonly frames: readonly number[];
+    readonly writes: boolean;
+    readonly offset: number;
+  }[];
   readonly copies: {
     readonly pieces: readonly Piece[];
     readonly calleeLow: number;

@@ -169,9 +169,9 @@ export class Spaces {
 
   #checkFrame(frame: number, rights: number): Status {
     const { frames } = this.#shared;
-    if (this.#shared.isAblated('frame-types')) return STATUS.OK;
     const type = frames.type(frame);
-    if (type !== FRAME.CORE && type !== FRAME.USER) return STATUS.FRAME_TYPE;
+    const isFree = type === FRAME.CORE || type === FRAME.USER;
+    if (!isFree && !this.#shared.isAblated('frame-types')) return STATUS.FRAME_TYPE;
     if (frames.maps(frame) >= MAX_MAPS) return STATUS.FRAME_BUSY;
     if ((rights & PTE.W) !== 0 && (rights & PTE.X) !== 0) return STATUS.WX;
     if ((rights & PTE.W) !== 0 && frames.executableMaps(frame) > 0) return STATUS.WX;
@@ -235,7 +235,7 @@ export class Spaces {
         if ((rights & PTE.W) !== 0 && ((rights & PTE.X) !== 0 || code > 0)) status = STATUS.WX;
         if ((rights & PTE.X) !== 0 && others > 0) status = STATUS.WX;
       });
-      if (status !== STATUS.OK && !shared.isAblated('frame-types')) return refuse(status);
+      if (status !== STATUS.OK) return refuse(status);
       let reduced = false;
       let first = -1;
       let last = -1;
