@@ -106,7 +106,7 @@ export class Paging {
   /** Low half of an entry; the high half goes to `high`. */
   read(table: number, index: number): number {
     this.#costs.count('pteReads');
-    this.#costs.count('monitorOps', CHARGE.PTE);
+    this.#costs.count('monitorOps', CHARGE.PTE_READ);
     const low = this.#core.atomicLoad64(this.#scratch, this.hostOf(table) + index * 8);
     this.high = this.#words[this.#highCell] as number;
     return low;
@@ -114,7 +114,7 @@ export class Paging {
 
   write(table: number, index: number, low: number, high: number): void {
     this.#costs.count('pteWrites');
-    this.#costs.count('monitorOps', CHARGE.PTE);
+    this.#costs.count('monitorOps', CHARGE.PTE_WRITE);
     this.#core.atomicStore64(this.hostOf(table) + index * 8, low, high);
   }
 
