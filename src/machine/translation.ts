@@ -119,6 +119,7 @@ export interface TlbEntry {
   /** Page of RAM, from its start. */
   readonly page: number;
   readonly rights: number;
+  readonly asid: number;
 }
 
 export class Translation {
@@ -528,17 +529,19 @@ export class Translation {
       if (regime === -1 || (regime & 3) === PRIVILEGE.M) continue;
       for (let n = 0; n < TLB_ENTRIES; n++) {
         const isLive = (at: number): boolean => (((words[at] as number) >>> 12) & 0xff) === n;
+        const asid = this.#asidOf(context);
         const data = (this.#table(context) >> 2) + n * DATA_WORDS;
         const rights = (isLive(data + READ) ? PTE.R : 0) | (isLive(data + WRITE) ? PTE.W : 0);
         if (rights !== 0) {
           const tag = isLive(data + READ) ? data + READ : data + WRITE;
           const page = ((words[data + DATA_PAGE] as number) - this.#ram) >>> 12;
-          yield { low: words[tag] as number, high: words[tag + 1] as number, page, rights };
+          yield { low: words[tag] as number, high: words[tag + 1] as number, page, rights, asid };
         }
         const fetch = ((this.#table(context) + FETCH_TABLE_OFFSET) >> 2) + n * FETCH_WORDS;
         if (!isLive(fetch)) continue;
         const page = this.#decodeCache.pageAt(words[fetch + FETCH_DECODED] as number);
-        yield { low: words[fetch] as number, high: words[fetch + 1] as number, page, rights: PTE.X };
+        const [low, high] = [words[fetch] as number, words[fetch + 1] as number];
+        yield { low, high, page, rights: PTE.X, asid };
       }
     }
   }

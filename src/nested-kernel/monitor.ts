@@ -298,7 +298,11 @@ export class Monitor implements MachineMode {
       case CALL.LOOKUP:
         return this.#spaces.lookup(hart, argument(0), argument(1));
       case CALL.GRANT:
-        return this.#noted(hart, A0, this.#spaces.grant(hart, this.#callerOfCore(hart), argument(0)));
+        return this.#noted(
+          hart,
+          A0,
+          this.#spaces.grant(hart, this.#callerOfCore(hart), argument(0)),
+        );
       case CALL.REVOKE:
         return this.#spaces.revoke(hart, this.#callerOfCore(hart), hart.xLow(A0), hart.xHigh(A0));
       case CALL.STOPPED:
@@ -334,7 +338,8 @@ export class Monitor implements MachineMode {
     if (next === current) return true;
     if (!this.#threads.isSlot(next) || !this.#threads.isAlive(next)) return false;
     if (this.#threads.domain(next) !== 0) return false;
-    if (this.shared.isAblated('view-follows-thread') && this.#threads.depth(current) > 0) return true;
+    if (this.shared.isAblated('view-follows-thread') && this.#threads.depth(current) > 0)
+      return true;
     const { taken, migrated } = this.#threads.take(next, hart.id);
     if (!taken) return false;
     if (migrated) hart.count('migrations');

@@ -115,9 +115,7 @@ export class GroundTruth {
 
   isInWindow(domain: number, low: number, high: number): boolean {
     const window = this.windows[domain];
-    return (
-      window !== undefined && high === window.high && (low - window.low) >>> 0 < window.bytes
-    );
+    return window !== undefined && high === window.high && (low - window.low) >>> 0 < window.bytes;
   }
 
   /** Whether one can be followed by the other: by a call or its return, or by an interrupt and its end. */

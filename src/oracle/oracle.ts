@@ -181,11 +181,15 @@ export class Oracle {
     let live = rights & both;
     for (const each of this.#harts) {
       for (const entry of each.translation.entries()) {
-        if (entry.page === frame) live |= entry.rights & both;
+        if (entry.page !== frame) continue;
+        // Those of a space that is not the hart's are dropped before they can be used.
+        const isUsable = this.#mustHaveFenced(each, entry.high < 0 ? -1 : entry.asid);
+        if (isUsable) live |= entry.rights & both;
       }
     }
     this.#seen[frame] = live;
-    if (live === both) this.#report(hart, 'write-xor-execute', at, 'writable here, executable there');
+    if (live === both)
+      this.#report(hart, 'write-xor-execute', at, 'writable here, executable there');
   }
 
   /** The monitor says that a fence is complete. */
@@ -194,7 +198,10 @@ export class Oracle {
       const low = (fence.low + n * 4096) | 0;
       const high = low >>> 0 < fence.low >>> 0 ? (fence.high + 1) | 0 : fence.high;
       for (const hart of this.#harts) {
-        if (this.#mustHaveFenced(hart, fence.asid) && hart.translation.holds(low, high, fence.asid)) {
+        if (
+          this.#mustHaveFenced(hart, fence.asid) &&
+          hart.translation.holds(low, high, fence.asid)
+        ) {
           const text = `hart ${issuer.id} has fenced it, hart ${hart.id} still translates it`;
           this.#report(hart, 'stale', { low, high }, text);
         }
@@ -218,7 +225,8 @@ export class Oracle {
     const domain = windows.findIndex((_, n) => this.#truth.isInWindow(n, low, high));
     if (domain > 0) {
       const frame = this.#windowFrames.get(hex(low, high));
-      if (frame !== undefined) this.#holders[frame] = (this.#holders[frame] as number) & ~(1 << domain);
+      if (frame !== undefined)
+        this.#holders[frame] = (this.#holders[frame] as number) & ~(1 << domain);
     } else if (high === DIRECT_HIGH && low >>> 12 < frames) {
       const frame = low >>> 12;
       this.#holders[frame] = (this.#holders[frame] as number) & ~1;

@@ -63,8 +63,7 @@ function symbol({ image }: Target, name: string): bigint {
   return found.value;
 }
 
-const secretVirtual = (target: Target): bigint =>
-  symbol(target, 'session_keys') + KEY_VALUE_OFFSET;
+const secretVirtual = (target: Target): bigint => symbol(target, 'session_keys') + KEY_VALUE_OFFSET;
 const secretPhysical = (target: Target): bigint =>
   BigInt.asUintN(64, secretVirtual(target) - LAYOUT.IMAGE_OFFSET);
 const secretDirect = (target: Target): bigint =>
@@ -79,7 +78,8 @@ export const ATTACKS: readonly Attack[] = [
     invariant: 'NK-1',
     ablate: ['tvm'],
     expected: { verdict: 'BLOCKED', rule: 'address-space-is-monitored' },
-    tried: 'K swaps satp for a root of its own, goes on to Bare and reads the keyring by physical address',
+    tried:
+      'K swaps satp for a root of its own, goes on to Bare and reads the keyring by physical address',
     stoppedBy: 'satp traps in S-mode (mstatus.TVM); the kernel takes an illegal instruction',
     numbers: (target) => [secretPhysical(target)],
   },
@@ -91,7 +91,8 @@ export const ATTACKS: readonly Attack[] = [
     invariant: 'NK-11',
     ablate: ['shootdown'],
     expected: { verdict: 'BLOCKED', rule: null },
-    tried: 'hart 0 takes a page from a process that reads it in a loop on hart 1, and K does not fence',
+    tried:
+      'hart 0 takes a page from a process that reads it in a loop on hart 1, and K does not fence',
     stoppedBy: 'UNMAP returns when every hart that runs the space has fenced; K has no say in it',
     numbers: () => [],
   },
@@ -128,7 +129,8 @@ export const ATTACKS: readonly Attack[] = [
     invariant: 'NK-4',
     ablate: ['frame-types'],
     expected: { verdict: 'BLOCKED', rule: 'frame-type' },
-    tried: 'K finds its process’s page table and asks to have it mapped writable; the process edits it',
+    tried:
+      'K finds its process’s page table and asks to have it mapped writable; the process edits it',
     stoppedBy: 'MAP refuses frames of type table',
     numbers: (target) => [secretPhysical(target)],
   },
@@ -152,7 +154,8 @@ export const ATTACKS: readonly Attack[] = [
     invariant: 'NK-2',
     ablate: ['gate-identity'],
     expected: { verdict: 'BLOCKED', rule: 'enter-by-gate' },
-    tried: 'every 2-byte offset within every gate from K, the beginning of every gate from the driver',
+    tried:
+      'every 2-byte offset within every gate from K, the beginning of every gate from the driver',
     stoppedBy: 'a gate is the address of its ecall and names its one caller',
     numbers: (target) => {
       const { gateRegion, gateBytes, gates } = target.contexts;
@@ -174,8 +177,10 @@ export const ATTACKS: readonly Attack[] = [
     invariant: 'NK-2',
     ablate: ['return-frame'],
     expected: { verdict: 'CONTAINED', rule: 'access-own-memory' },
-    tried: 'a callee of the core returns behind a check that its caller has not passed: by ret, then by the gate',
-    stoppedBy: 'the core’s text is not in buggy’s view, and the gate returns to the frame the monitor kept',
+    tried:
+      'a callee of the core returns behind a check that its caller has not passed: by ret, then by the gate',
+    stoppedBy:
+      'the core’s text is not in buggy’s view, and the gate returns to the frame the monitor kept',
     numbers: () => [],
   },
   {
@@ -186,11 +191,11 @@ export const ATTACKS: readonly Attack[] = [
     invariant: 'NK-8',
     ablate: ['view-follows-thread'],
     expected: { verdict: 'BLOCKED', rule: 'return-by-frame' },
-    tried: 'a thread sleeps inside the keyring; another, on its hart, returns in its place while it moves away',
-    stoppedBy: 'the domain stack is the thread’s: there is no frame to return to, and the sleeper takes its own along',
-    numbers: ({ contexts, isSeparated }) => [
-      isSeparated ? parseAddress(contexts.returnGate) : 0n,
-    ],
+    tried:
+      'a thread sleeps inside the keyring; another, on its hart, returns in its place while it moves away',
+    stoppedBy:
+      'the domain stack is the thread’s: there is no frame to return to, and the sleeper takes its own along',
+    numbers: ({ contexts, isSeparated }) => [isSeparated ? parseAddress(contexts.returnGate) : 0n],
   },
   {
     id: 'F1',
@@ -200,7 +205,8 @@ export const ATTACKS: readonly Attack[] = [
     invariant: 'NK-6',
     ablate: ['copy-in'],
     expected: { verdict: 'BLOCKED', rule: null },
-    tried: 'hart 0 changes a buffer while the keyring on hart 1 checks and then uses it, 2000 calls',
+    tried:
+      'hart 0 changes a buffer while the keyring on hart 1 checks and then uses it, 2000 calls',
     stoppedBy: 'the gate copies the buffer to the callee’s stack before the call',
     numbers: () => [],
   },

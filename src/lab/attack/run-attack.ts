@@ -106,7 +106,11 @@ export async function attempt(options: AttemptOptions): Promise<Attempt> {
 }
 
 /** The line of the guest's program, wherever it stands in what was printed. */
-function readVerdict(id: string, printed: string, end: string): Pick<Attempt, 'outcome' | 'detail'> {
+function readVerdict(
+  id: string,
+  printed: string,
+  end: string,
+): Pick<Attempt, 'outcome' | 'detail'> {
   const [, outcome, detail = ''] =
     new RegExp(`attack ${id}: (succeeded|stopped|failed) \\((.*)\\)`).exec(printed) ?? [];
   if (outcome === undefined) {
@@ -125,7 +129,9 @@ function verdictOf(attempt_: Attempt, { rule }: Expectation): AttackResult['verd
   if (attempt_.outcome === 'failed') return 'NOT SHOWN';
   if (rule !== null && recordOf(attempt_.records, { verdict: 'BLOCKED', rule }) === null)
     return 'NOT SHOWN';
-  const isFault = attempt_.records.some((record) => record.kind === 'fault' && record.rule === rule);
+  const isFault = attempt_.records.some(
+    (record) => record.kind === 'fault' && record.rule === rule,
+  );
   return isFault ? 'CONTAINED' : 'BLOCKED';
 }
 
