@@ -10,6 +10,7 @@ import { EXIT_REASON } from '../machine/memory-plan.ts';
 import type { MonitorConfig } from '../nested-kernel/config.ts';
 import { Monitor } from '../nested-kernel/monitor.ts';
 import { runHart, type HartLoopOptions } from './hart-loop.ts';
+import { attachTurns } from './turns.ts';
 
 /** Plain data, posted to the worker. */
 export interface HartTask extends HartLoopOptions {
@@ -17,6 +18,8 @@ export interface HartTask extends HartLoopOptions {
   readonly hart: number;
   /** Null: the guest brings its own M-mode. */
   readonly monitor: MonitorConfig | null;
+  /** Null: every hart has a core of the host to itself. */
+  readonly turns: { readonly memory: SharedArrayBuffer; readonly cores: number } | null;
 }
 
 /**
@@ -29,7 +32,7 @@ export default function hartTask(task: HartTask): void {
 
 /** The same for those who want to look at the hart before it runs. */
 export function carryHart(
-  { parts, hart: id, monitor: config, ...options }: HartTask,
+  { parts, hart: id, monitor: config, turns, ...options }: HartTask,
   prepare: (machine: Machine, hart: Hart) => void,
 ): void {
   const machine = attachMachine(parts);
@@ -37,7 +40,12 @@ export function carryHart(
     const monitor = config === null ? undefined : new Monitor(machine, config, id);
     const hart = machine.hart(id, monitor);
     prepare(machine, hart);
-    runHart(hart, monitor, options);
+    runHart(
+      hart,
+      monitor,
+      options,
+      turns === null ? undefined : attachTurns(turns.memory, turns.cores),
+    );
   } catch (error) {
     machine.stop(EXIT_REASON.FAILURE, 0, id);
     throw error;

@@ -133,6 +133,11 @@ export class Session {
     return this.spec.harts;
   }
 
+  /** What the nested kernel decided at boot; null without firmware. */
+  get monitorConfig(): MonitorConfig | null {
+    return this.#config;
+  }
+
   /** Begins the run. */
   start(): this {
     if (this.#isStarted) throw new Error('a session runs once');

@@ -12,6 +12,7 @@ import { RAM_BASE } from '../machine/physical-map.ts';
 import { CAUSE, MSTATUS_BITS } from '../machine/translation.ts';
 import { parseAddress, type GateContext, type Projection } from '../policy/contexts.ts';
 import { STATUS } from './abi.ts';
+import { CHARGE } from './charges.ts';
 import type { RuleName } from './ledger.ts';
 import { lend, takeBack } from './lend.ts';
 import { RAM_FRAME } from './paging.ts';
@@ -177,6 +178,7 @@ export class Gates {
 
   #enter(hart: Hart, gate: Gate): void {
     const { context } = gate;
+    hart.count('monitorOps', CHARGE.GATE_ENTER + CHARGE.ARGUMENT * context.args.length);
     const thread = hart.get('thread');
     const threads = this.#threads;
     const caller = threads.domain(thread);
@@ -418,6 +420,7 @@ export class Gates {
     let bytes = argument.fixedBytes ?? 0;
     if (argument.type === 'string') {
       bytes = this.#stringBytes(low, high, argument.max, root);
+      hart.count('monitorOps', CHARGE.STRING_WORD * Math.ceil(Math.max(bytes, 0) / 8));
       if (bytes < 0)
         return {
           rule: bytes === OUTSIDE ? 'argument-rights' : 'argument-bounds',
@@ -434,6 +437,7 @@ export class Gates {
       return undefined;
     }
     const writes = argument.kind !== 'in';
+    hart.count('monitorOps', CHARGE.BUFFER);
     const pieces: Piece[] = [];
     if (!this.#locate(low, high, bytes, writes, root, pieces))
       return { rule: 'argument-rights', status: STATUS.INVALID_ADDRESS, ...at };
@@ -611,6 +615,7 @@ export class Gates {
       return;
     }
     hart.count('gateReturns');
+    hart.count('monitorOps', CHARGE.GATE_LEAVE);
     this.#endStart(this.#threads.words[top + AT.callee] as number, thread);
     const low = hart.xLow(A0);
     const high = hart.xHigh(A0);
@@ -686,6 +691,7 @@ export class Gates {
       this.unwind(hart, thread);
       return;
     }
+    hart.count('monitorOps', CHARGE.INTERRUPT);
     const sp = this.#entrySp(thread, 0) as readonly [number, number];
     const frame = this.#push(hart, thread, FRAME_KIND.INTERRUPT, domain, 0, -1);
     const { words } = threads;
@@ -708,6 +714,7 @@ export class Gates {
 
   /** The core is done with the interrupt: the domain goes on where it was, on whichever hart this is. */
   #resume(hart: Hart): void {
+    hart.count('monitorOps', CHARGE.RESUME);
     const thread = hart.get('thread');
     const threads = this.#threads;
     const top = threads.top(thread);

@@ -10,6 +10,7 @@ import { PMP } from '../machine/pmp.ts';
 import { CAUSE, MSTATUS_BITS } from '../machine/translation.ts';
 import { parseAddress } from '../policy/contexts.ts';
 import { CALL, CORDON_EID, STATUS } from './abi.ts';
+import { CHARGE, chargeOfCall } from './charges.ts';
 import type { MonitorConfig } from './config.ts';
 import { Domains } from './domains.ts';
 import { CODE_FENCE } from './fence.ts';
@@ -206,6 +207,7 @@ export class Monitor implements MachineMode {
 
   /** Gives a trap to the kernel as if it had been delegated. */
   #reflect(hart: Hart): void {
+    hart.count('monitorOps', CHARGE.REFLECT);
     const status = hart.csrLow('mstatus');
     const from = (status >> MSTATUS_BITS.MPP_SHIFT) & 3;
     hart.setCsr('sepc', hart.csrLow('mepc'), hart.csrHigh('mepc'));
@@ -234,8 +236,10 @@ export class Monitor implements MachineMode {
       });
       answer = { status: STATUS.DENIED, value: 0 };
     } else if (extension === CORDON_EID) {
+      hart.count('monitorOps', chargeOfCall(func));
       answer = this.#cordonCall(hart, func);
     } else {
+      hart.count('monitorOps', CHARGE.SBI);
       answer = this.#sbi.call(hart, extension, func);
     }
     hart.setCsr('mepc', (hart.csrLow('mepc') + 4) | 0, hart.csrHigh('mepc'));

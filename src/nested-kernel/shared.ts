@@ -10,6 +10,7 @@ import type { Machine } from '../machine/machine.ts';
 import { hartBase } from '../machine/memory-plan.ts';
 import { LAYOUT, STATUS } from './abi.ts';
 import type { Ablation, MonitorConfig } from './config.ts';
+import { CHARGE } from './charges.ts';
 import { FenceBoard, type Fence } from './fence.ts';
 import { Frames } from './frames.ts';
 import { append, type LedgerEntry, type RuleName } from './ledger.ts';
@@ -84,6 +85,7 @@ export class Shared {
 
   /** Runs a section under the lock; fences that others ask for are served while we wait. */
   locked<Result>(hart: Hart, section: () => Result): Result {
+    hart.count('monitorOps', CHARGE.LOCK);
     return this.lock.withLock(section, () => this.fences.serve(hart));
   }
 
@@ -96,6 +98,7 @@ export class Shared {
   /** Writes a refusal into the ledger. Not under the lock. */
   deny(hart: Hart, rule: RuleName, detail: Partial<LedgerEntry> = {}): void {
     hart.count('denials');
+    hart.count('monitorOps', CHARGE.LEDGER);
     this.record(hart, { kind: 'DENIAL', rule, ...detail });
   }
 

@@ -7,6 +7,7 @@
 import type { Hart } from '../machine/hart.ts';
 import { PTE } from '../machine/translation.ts';
 import { LAYOUT, MAX_SPACES, STATUS } from './abi.ts';
+import { CHARGE } from './charges.ts';
 import type { Fence } from './fence.ts';
 import { MAX_MAPS } from './frames.ts';
 import { frameOf, leafHigh, leafLow, vpn0, vpn1 } from './paging.ts';
@@ -84,7 +85,7 @@ export class Spaces {
       for (let index = 0; index < 512; index++) {
         const table = paging.next(middle, index);
         if (table === 0) continue;
-        for (let leaf = 0; leaf < 512; leaf++) this.#dropLeaf(table, leaf, codeFrames);
+        for (let leaf = 0; leaf < 512; leaf++) this.#dropLeaf(hart, table, leaf, codeFrames);
         paging.freeTable(table);
       }
       (this.#words.alive[space] as Word32).store(0);
@@ -95,11 +96,12 @@ export class Spaces {
   }
 
   /** Takes a leaf out of the tables and the counts; widens the direct map of text that is text no more. */
-  #dropLeaf(table: number, index: number, unmapped: number[]): boolean {
+  #dropLeaf(hart: Hart, table: number, index: number, unmapped: number[]): boolean {
     const { paging, frames } = this.#shared;
     const pte = paging.read(table, index);
     if ((pte & PTE.V) === 0) return false;
     const frame = frameOf(pte, paging.high);
+    hart.count('monitorOps', CHARGE.FRAME);
     paging.write(table, index, 0, 0);
     frames.countMap(frame, (pte & PTE.W) !== 0, (pte & PTE.X) !== 0, -1);
     if ((pte & PTE.X) !== 0 && frames.executableMaps(frame) === 0)
@@ -179,6 +181,7 @@ export class Spaces {
 
   #commitMap(hart: Hart, table: number, va: number, frame: number, rights: number): void {
     const shared = this.#shared;
+    hart.count('monitorOps', CHARGE.FRAME);
     const wasCode = shared.frames.executableMaps(frame) > 0;
     shared.paging.write(
       table,
@@ -203,7 +206,9 @@ export class Spaces {
       const middle = this.table(space);
       if (middle === 0 || !isUserRange(va, pages)) return refuse(STATUS.INVALID_PARAM);
       const unmapped: number[] = [];
-      this.#eachLeaf(middle, va, pages, (table, index) => this.#dropLeaf(table, index, unmapped));
+      this.#eachLeaf(middle, va, pages, (table, index) =>
+        this.#dropLeaf(hart, table, index, unmapped),
+      );
       if (unmapped.length > 0) {
         (this.#words.pages[space] as Word32).add(-unmapped.length);
         this.#fenceSpace(hart, space, { low: va | 0, high: 0, pages, asid: space, code: false });
@@ -237,6 +242,7 @@ export class Spaces {
       this.#eachLeaf(middle, va, pages, (table, index, at) => {
         const pte = shared.paging.read(table, index);
         if ((pte & PTE.V) === 0 || (pte & RIGHTS) === rights) return;
+        hart.count('monitorOps', CHARGE.FRAME);
         const high = shared.paging.high;
         const frame = frameOf(pte, high);
         if ((pte & RIGHTS & ~rights) !== 0) reduced = true;

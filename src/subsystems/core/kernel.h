@@ -48,6 +48,11 @@ static inline bool interrupts_are_on(void) {
   return (csr_read(sstatus) & SSTATUS_SIE) != 0;
 }
 
+/* A hint that this hart waits for another: PAUSE (Zihintpause), which is a FENCE to who does not know it. */
+static inline void cpu_relax(void) {
+  asm volatile(".4byte 0x0100000f" ::: "memory");
+}
+
 /* --- Spin locks (spinlock.c): held with interrupts off, never across a sleep or a call to another subsystem --- */
 
 struct spinlock {

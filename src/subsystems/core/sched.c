@@ -195,6 +195,7 @@ long thread_yield(void) {
   spin_lock(&scheduler.lock);
   reschedule();
   spin_unlock(&scheduler.lock);
+  cpu_relax(); /* if nobody else was ready, what the caller waits for happens on another hart */
   return 0;
 }
 
