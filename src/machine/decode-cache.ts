@@ -98,6 +98,11 @@ export class DecodeCache {
     this.#words[first + PARCELS_PER_PAGE * 4] = OPERATION.REFETCH;
   }
 
+  /** The page of RAM whose records lie at an address, or -1. */
+  pageAt(records: number): number {
+    return this.#pageOfSlot[Math.floor((records - this.#start) / DECODED_PAGE_BYTES)] ?? -1;
+  }
+
   /** Makes the record at `ip`, and those that follow it in a straight line. */
   decodeAt(ip: number): void {
     const slot = Math.floor((ip - this.#start) / DECODED_PAGE_BYTES);

@@ -111,7 +111,32 @@ const FETCH_DECODED = FetchEntry.offset.decoded >> 2;
 const SUPERPAGE_SHIFT = [0, 21, 30, 0] as const;
 const FETCH_SHAPE = FetchEntry.offset.shape >> 2;
 
+/**
+ * Told of every translation that enters the soft TLB, and of every access that may not. `page` is the
+ * physical address of the page, `rights` those of PTE.R, W and X that the regime has on it.
+ */
+export type TranslationObserver = (
+  low: number,
+  high: number,
+  page: number,
+  rights: number,
+  mode: number,
+  isTranslated: boolean,
+) => void;
+
+/** A live entry of the soft TLB, for those who look on. */
+export interface TlbEntry {
+  readonly low: number;
+  readonly high: number;
+  /** Page of RAM, from its start. */
+  readonly page: number;
+  readonly rights: number;
+  readonly asid: number;
+}
+
 export class Translation {
+  /** For an oracle; undefined costs a look. */
+  observer: TranslationObserver | undefined;
   readonly pmp: PmpTable = new PmpTable();
   /** PTE bits 58-54 select a key and `mkeys` is consulted. Fixed when the machine is built. */
   readonly hasKeys: boolean;
@@ -504,12 +529,67 @@ export class Translation {
     );
   }
 
+  #tell(observer: TranslationObserver, low: number, high: number, access: AccessKind): void {
+    const current = this.#word(MODE);
+    const mode = access === 'fetch' ? current : this.#dataMode(current);
+    if (mode === PRIVILEGE.M) return;
+    let rights = PTE.X as number;
+    if (access !== 'fetch') {
+      rights = access === 'load' ? PTE.R : PTE.W;
+      if ((this.#leafLow & PTE.R) !== 0 && this.#pmpAllowsPage('load')) rights |= PTE.R;
+      const writable = PTE.W | PTE.D;
+      if ((this.#leafLow & writable) === writable && this.#pmpAllowsPage('store')) rights |= PTE.W;
+    }
+    observer(low & ~0xfff, high, this.physical - this.#offset, rights, mode, this.#isTranslated);
+  }
+
+  /** Whether any regime, or one of an ASID (`asid` >= 0), still translates a page. For an oracle. */
+  holds(low: number, high: number, asid: number): boolean {
+    const words = this.#words;
+    const page = low & ~0xfff;
+    const isTag = (at: number): boolean => words[at] === page && words[at + 1] === high;
+    for (let context = 0; context < TLB_CONTEXTS; context++) {
+      if (this.#regimes[context * 5] === -1) continue;
+      if (asid >= 0 && this.#asidOf(context) !== asid) continue;
+      const data = this.#dataEntry(context, low);
+      if (isTag(data + READ) || isTag(data + WRITE) || isTag(this.#fetchEntry(context, low)))
+        return true;
+    }
+    return false;
+  }
+
+  /** Every live entry of translated regimes. For an oracle: it is slow. */
+  *entries(): Generator<TlbEntry> {
+    const words = this.#words;
+    for (let context = 0; context < TLB_CONTEXTS; context++) {
+      const regime = this.#regimes[context * 5] as number;
+      if (regime === -1 || (regime & 3) === PRIVILEGE.M) continue;
+      for (let n = 0; n < TLB_ENTRIES; n++) {
+        const isLive = (at: number): boolean => (((words[at] as number) >>> 12) & 0xff) === n;
+        const asid = this.#asidOf(context);
+        const data = (this.#table(context) >> 2) + n * DATA_WORDS;
+        const rights = (isLive(data + READ) ? PTE.R : 0) | (isLive(data + WRITE) ? PTE.W : 0);
+        if (rights !== 0) {
+          const tag = isLive(data + READ) ? data + READ : data + WRITE;
+          const page = ((words[data + DATA_PAGE] as number) - this.#ram) >>> 12;
+          yield { low: words[tag] as number, high: words[tag + 1] as number, page, rights, asid };
+        }
+        const fetch = ((this.#table(context) + FETCH_TABLE_OFFSET) >> 2) + n * FETCH_WORDS;
+        if (!isLive(fetch)) continue;
+        const page = this.#decodeCache.pageAt(words[fetch + FETCH_DECODED] as number);
+        const [low, high] = [words[fetch] as number, words[fetch + 1] as number];
+        yield { low, high, page, rights: PTE.X, asid };
+      }
+    }
+  }
+
   /**
    * Puts the last successful translation into the TLB.
    * @returns false if it may not be remembered: a device, or a page that PMP cuts
    */
   remember(low: number, high: number, access: AccessKind): boolean {
     const host = this.#host;
+    if (this.observer !== undefined) this.#tell(this.observer, low, high, access);
     if (host === 0 || !this.#cacheable) return false;
     const words = this.#words;
     const pageLow = low & ~0xfff;

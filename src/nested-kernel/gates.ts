@@ -347,6 +347,7 @@ export class Gates {
   #switchView(hart: Hart, from: number, to: number, thread: number): void {
     hart.set('domain', to);
     if (from === to) return;
+    this.#shared.onlooker?.crossed(hart, from, to);
     if (!this.#shared.isAblated('views')) {
       this.#shared.mechanism.enter(hart, from, to, thread, this.#spaces.activeOn(hart));
       hart.set('view', hart.csrLow('satp') ^ (hart.csrHigh('satp') << 12));

@@ -29,7 +29,16 @@ export const DIRECT: readonly [number, number] = halves(LAYOUT.DIRECT_BASE);
 
 export type Status = (typeof STATUS)[keyof typeof STATUS];
 
+/** Who looks on from outside and decides nothing; for an oracle. */
+export interface Onlooker {
+  /** A fence is complete, as far as its issuer knows. */
+  fenced(hart: Hart, fence: Fence): void;
+  /** A hart has gone from one domain to another. */
+  crossed(hart: Hart, from: number, to: number): void;
+}
+
 export class Shared {
+  onlooker: Onlooker | undefined;
   readonly machine: Machine;
   readonly config: MonitorConfig;
   readonly tables: MonitorView;
@@ -83,6 +92,7 @@ export class Shared {
   /** Fences everywhere that `isTarget` says; the ablated form fences here alone. Under the lock. */
   fence(hart: Hart, fence: Fence, isTarget: (hart: number) => boolean): void {
     this.fences.everywhere(hart, fence, this.isAblated('shootdown') ? () => false : isTarget);
+    this.onlooker?.fenced(hart, fence);
   }
 
   /** Writes a refusal into the ledger. Not under the lock. */

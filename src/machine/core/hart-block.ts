@@ -82,6 +82,7 @@ export const COUNTERS = [
   'grants',
   'revokes',
   'wfi',
+  'escapes',
 ] as const;
 export type Counter = (typeof COUNTERS)[number];
 export const counterIndex = Object.fromEntries(
