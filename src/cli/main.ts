@@ -1,31 +1,8 @@
-/**
- * The command line. Every area registers its commands from a file that imports nothing heavy: what a
- * command needs is loaded when it runs, so that help is there at once.
- */
-import { Command, CommanderError } from 'commander';
+/** The command line: what goes wrong becomes a sentence and an exit code. */
+import { CommanderError } from 'commander';
 
-import { registerPolicyCommands } from '../policy/commands.ts';
 import { CommandError, EXIT } from './errors.ts';
-import { registerRunCommands } from './run-command.ts';
-import { registerTourCommands } from './tour-command.ts';
-
-/** Adds the commands of one area to the program. */
-export type RegisterCommands = (program: Command) => void;
-
-const AREAS: readonly RegisterCommands[] = [
-  registerTourCommands,
-  registerRunCommands,
-  registerPolicyCommands,
-];
-
-export function createProgram(): Command {
-  const program = new Command('cordon')
-    .description('A laboratory for intra-kernel sandboxing.')
-    .showHelpAfterError('Run cordon --help, or help COMMAND, for what there is.')
-    .exitOverride();
-  for (const register of AREAS) register(program);
-  return program;
-}
+import { createProgram } from './program.ts';
 
 /** Runs a command line; what goes wrong becomes a sentence and an exit code. */
 export async function main(argv: readonly string[]): Promise<void> {

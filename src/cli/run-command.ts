@@ -18,6 +18,7 @@ export interface RunOptions {
   readonly memory: number;
   readonly seconds?: number;
   readonly plain?: boolean;
+  readonly tui?: boolean;
   readonly json?: boolean;
 }
 
@@ -52,12 +53,20 @@ export function registerRunCommands(program: Command): void {
     .option('--deterministic', 'all harts on one thread: the same seed, the same run')
     .option('--seed <text>', 'seed of a deterministic run (default: "0")')
     .option('--seconds <t>', "stop after so many seconds of the machine's time", parseSeconds)
+    .option('--tui', 'show harts, gates, events and console on a dashboard')
     .option('--plain', 'leave the terminal as it is, even if there is one')
     .option('--json', 'print one JSON object on stdout; the console goes to stderr')
     .addHelpText(
       'after',
       `
-At a terminal every key goes to the guest; Ctrl-A X quits.
+Examples:
+  $ cordon run --harts 4                          a shell on four harts
+  $ echo 'ls /bin' | cordon run                   feed it from a pipe; it ends with its input
+  $ cordon run --deterministic --seed 7 --json    a run that can be repeated bit for bit
+  $ cordon run --kernel bare.elf --seconds 10     a kernel of your own, M-mode or S-mode
+
+At a terminal every key goes to the guest; Ctrl-A X quits. With --json or --deterministic and no --script
+nobody types: our own kernel then runs /etc/check.sh, a few seconds of everything, and powers off.
 
 Exit code: the guest's own when it powers off; 124 at the time limit or when nothing can ever happen again,
 130 after Ctrl-C, 70 if cordon failed, 2 for a wrong command line, 1 for a file that cannot be used.`,

@@ -1,7 +1,6 @@
 /** Which guest a command line means: the image, and what stands below it in M-mode. */
 import { readFileSync } from 'node:fs';
 
-import { bundledKernel } from '../lab/bundled.ts';
 import type { Firmware } from '../lab/session.ts';
 import {
   ImageError,
@@ -10,10 +9,8 @@ import {
   type KernelImage,
 } from '../lab/session-image.ts';
 import { ElfError } from '../machine/elf.ts';
-import { BuildError, type BuildProgress } from '../policy/build.ts';
+import type { BuildProgress } from '../policy/build.ts';
 import { CONTEXTS_SECTION, type Contexts, type MechanismName } from '../policy/contexts.ts';
-import { formatDiagnostics } from '../policy/diagnostics.ts';
-import { NoToolchainError } from '../policy/toolchain.ts';
 import { ContextsError, readContexts } from '../policy/verify.ts';
 import { CommandError, EXIT } from './errors.ts';
 
@@ -39,6 +36,11 @@ export async function chooseGuest(options: GuestOptions): Promise<Guest> {
 }
 
 async function bundledGuest({ mechanism, initrd, say }: GuestOptions): Promise<Guest> {
+  // The compiler of policies is large, and nobody who names a kernel needs it.
+  const { bundledKernel } = await import('../lab/bundled.ts');
+  const { BuildError } = await import('../policy/build.ts');
+  const { formatDiagnostics } = await import('../policy/diagnostics.ts');
+  const { NoToolchainError } = await import('../policy/toolchain.ts');
   try {
     const { image, contexts, ...own } = await bundledKernel((event) => sayProgress(say, event));
     return {

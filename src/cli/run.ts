@@ -1,7 +1,7 @@
 /** What `cordon run` does: files to a session, the session to the terminal, its result to an exit code. */
 import { readFileSync } from 'node:fs';
 
-import type { RunExit, RunResult } from '../lab/run-result.ts';
+import { describeExit, type RunExit, type RunResult } from '../lab/run-result.ts';
 import { promptTypist, type Typist } from '../lab/session-console.ts';
 import { ImageError } from '../lab/session-image.ts';
 import { Session, type SessionSpec } from '../lab/session.ts';
@@ -42,17 +42,31 @@ export async function run(options: RunOptions): Promise<number> {
           : { kind: 'parallel' },
       ...(firmware === undefined ? {} : { firmware }),
       ...(drive === undefined ? {} : { drive }),
-      ...(options.append === undefined ? {} : { bootargs: options.append }),
+      ...bootargsOf(options),
       ...(options.seconds === undefined ? {} : { seconds: options.seconds }),
       ...(typist === undefined ? {} : { typist }),
     });
-    return await converse(session, options);
+    return options.tui === true ? await show(session) : await converse(session, options);
   } finally {
     if (drive !== undefined) closeDrive(drive);
   }
 }
 
-function checkOptions({ deterministic, seed }: RunOptions): void {
+/** Our own kernel with nobody to type at it: a few seconds of everything, then it powers off. */
+const CHECK = 'quiet init=/bin/init -- /bin/sh /etc/check.sh';
+
+function bootargsOf({ append, kernel, script, json, deterministic }: RunOptions): {
+  bootargs?: string;
+} {
+  if (append !== undefined) return { bootargs: append };
+  const nobodyTypes = script === undefined && (json === true || deterministic === true);
+  return kernel === undefined && nobodyTypes ? { bootargs: CHECK } : {};
+}
+
+function checkOptions({ deterministic, seed, tui, json, plain }: RunOptions): void {
+  if (tui === true && (json === true || plain === true)) {
+    throw new CommandError(`--tui shows the run; leave --${json === true ? 'json' : 'plain'} out`);
+  }
   if (seed !== undefined && deterministic !== true) {
     throw new CommandError('--seed is of a deterministic run; add --deterministic or leave it out');
   }
@@ -115,13 +129,21 @@ async function converse(session: Session, options: RunOptions): Promise<number> 
   try {
     const result = await session.start().done;
     if (isJson) process.stdout.write(`${JSON.stringify(result)}\n`);
-    else report(result);
+    else if (!hasQuit) report(result);
     return hasQuit ? EXIT.OK : exitCode(result.exit, signalled);
   } finally {
     detach();
     release();
   }
 }
+
+async function show(session: Session): Promise<number> {
+  const { showDashboard } = await import('./run-dashboard.ts');
+  const { result, code } = await showDashboard(session);
+  return code ?? exitCode(result.exit, undefined);
+}
+
+const END_OF_INPUT = Uint8Array.of(0x04);
 
 /** Connects whoever types; returns what disconnects them. */
 function attachInput(session: Session, options: RunOptions, quit: () => void): () => void {
@@ -135,9 +157,11 @@ function attachInput(session: Session, options: RunOptions, quit: () => void): (
       help: () => process.stderr.write(`\r\n${ESCAPE_HELP}\r\n`),
     });
   }
+  if (options.json === true) return () => {};
   const type = (bytes: Uint8Array): void => session.write(bytes);
   stdin.on('data', type);
-  // A closed stdin has nothing more to type, which is no reason to end.
+  // The end of the input is what ^D says at a keyboard: a shell that reads it ends.
+  stdin.on('end', () => session.write(END_OF_INPUT));
   stdin.on('error', () => {});
   return () => {
     stdin.off('data', type);
@@ -146,25 +170,10 @@ function attachInput(session: Session, options: RunOptions, quit: () => void): (
   };
 }
 
-function report({ exit, machineSeconds, mode, seed }: RunResult): void {
-  const repeat = mode === 'deterministic' ? ` (seed ${seed})` : '';
-  const say = (what: string): void => {
-    process.stderr.write(`cordon: ${what}${repeat}\n`);
-  };
-  switch (exit.reason) {
-    case 'power-off':
-      return;
-    case 'reset':
-      return say('the guest asked for a reset');
-    case 'time-limit':
-      return say(`stopped at the time limit, after ${machineSeconds.toFixed(3)} s on the machine`);
-    case 'idle':
-      return say('every hart waits, and nothing is left that could wake one');
-    case 'interrupted':
-      return say('interrupted');
-    case 'failure':
-      return say(exit.message ?? 'failed');
-  }
+function report(result: RunResult): void {
+  if (result.exit.reason === 'power-off') return;
+  const repeat = result.seed === null ? '' : ` (seed ${result.seed})`;
+  process.stderr.write(`cordon: ${describeExit(result)}${repeat}\n`);
 }
 
 function exitCode({ reason, code }: RunExit, signalled: EndSignal | undefined): number {

@@ -4,7 +4,8 @@
  * The module is loaded by every worker, up to 64 times: it imports the machine and the monitor and
  * nothing that they do not need.
  */
-import { attachMachine, type MachineParts } from '../machine/machine.ts';
+import type { Hart } from '../machine/hart.ts';
+import { attachMachine, type Machine, type MachineParts } from '../machine/machine.ts';
 import { EXIT_REASON } from '../machine/memory-plan.ts';
 import type { MonitorConfig } from '../nested-kernel/config.ts';
 import { Monitor } from '../nested-kernel/monitor.ts';
@@ -25,18 +26,22 @@ export interface HartTask extends HartLoopOptions {
  * Returns when the machine has stopped. What it throws is a bug of ours: the other harts are stopped
  * first, because whoever awaits this promise may be waiting for them too.
  */
-export default function hartTask({
-  parts,
-  hart: id,
-  monitor: config,
-  turns,
-  ...options
-}: HartTask): void {
+export default function hartTask(task: HartTask): void {
+  carryHart(task, () => {});
+}
+
+/** The same for those who want to look at the hart before it runs. */
+export function carryHart(
+  { parts, hart: id, monitor: config, turns, ...options }: HartTask,
+  prepare: (machine: Machine, hart: Hart) => void,
+): void {
   const machine = attachMachine(parts);
   try {
     const monitor = config === null ? undefined : new Monitor(machine, config, id);
+    const hart = machine.hart(id, monitor);
+    prepare(machine, hart);
     runHart(
-      machine.hart(id, monitor),
+      hart,
       monitor,
       options,
       turns === null ? undefined : attachTurns(turns.memory, turns.cores),

@@ -29,7 +29,7 @@ export class HartFailure extends Error {
 }
 
 export interface HartPoolOptions {
-  /** Module of the task; another than ours only to plant faults. */
+  /** Module of the task; another than ours to plant faults, or to look on. */
   readonly taskUrl?: string;
   /** Heap of one worker in MiB; the machine's shared memory does not count. */
   readonly heapMiB?: number;

@@ -19,9 +19,11 @@ import type { Ablation, MonitorConfig } from '../nested-kernel/config.ts';
 import { readLedger, type LedgerEvent } from '../nested-kernel/ledger.ts';
 import { Monitor, type MarkListener } from '../nested-kernel/monitor.ts';
 import { MonitorBlock } from '../nested-kernel/tables.ts';
+import type { Escape, Oracle } from '../oracle/oracle.ts';
 import { DeterministicRun } from '../cpu-worker/deterministic.ts';
 import { HartFailure, HartPool } from '../cpu-worker/pool.ts';
 import { stateHash } from '../cpu-worker/state-hash.ts';
+import { observedPool, oracleFor } from './observe.ts';
 import { loadImage, type KernelImage } from './session-image.ts';
 import type { Typist } from './session-console.ts';
 import {
@@ -101,6 +103,7 @@ export class Session {
   #hostReason: ExitReason = 'interrupted';
   #startedAt = 0;
   #run: DeterministicRun | undefined;
+  #oracle: Oracle | undefined;
   #isStarted = false;
 
   /** @throws RangeError, ImageError for a machine or an image that cannot be */
@@ -195,7 +198,7 @@ export class Session {
   }
 
   async #runParallel(): Promise<void> {
-    const pool = this.spec.pool ?? new HartPool(this.spec.harts);
+    const pool = this.spec.pool ?? observedPool(this.spec.harts);
     const { seconds } = this.spec;
     const limit =
       seconds === undefined ? undefined : setTimeout(() => this.stop('time-limit'), seconds * 1000);
@@ -213,6 +216,7 @@ export class Session {
     const { seconds = Infinity } = this.spec;
     const config = this.#config;
     const limit = seconds * TIMEBASE_HZ;
+    if (config !== null) this.#oracle = oracleFor(this.machine, config, true);
     this.#run = new DeterministicRun(this.machine, {
       seed: mode.seed,
       tlb: mode.tlb ?? DEFAULT_TLB,
@@ -228,6 +232,7 @@ export class Session {
         return false;
       },
     });
+    for (const hart of this.#run.harts) this.#oracle?.attach(hart);
     await this.#run.run();
   }
 
@@ -251,6 +256,7 @@ export class Session {
   #monitor(config: MonitorConfig, hart: number): Monitor {
     const monitor = new Monitor(this.machine, config, hart);
     monitor.onMark = this.spec.onMark;
+    monitor.shared.onlooker = this.#oracle;
     return monitor;
   }
 
@@ -311,6 +317,11 @@ export class Session {
     return readLedger(MonitorBlock.at(memory, parts.plan.monitor), since);
   }
 
+  /** What the oracle saw, the first few of them; empty in a parallel run, which only counts. */
+  escapes(): readonly Escape[] {
+    return this.#oracle?.escapes ?? [];
+  }
+
   #result(failure: unknown): RunResult {
     const { spec, machine } = this;
     const run = this.#run;
@@ -319,7 +330,9 @@ export class Session {
     const denials = this.events()
       .filter(({ kind }) => kind === 'denial' || kind === 'fault')
       .map((event) => denialOf(event, spec.firmware?.contexts));
-    const escapes = 0;
+    const escapes = Array.from({ length: spec.harts }, (_, hart) =>
+      this.counters(hart)('escapes'),
+    ).reduce((sum, count) => sum + count, 0);
     return {
       harts: Array.from({ length: spec.harts }, (_, hart) =>
         hartResult(hart, this.counters(hart), tlb, cycles),

@@ -82,14 +82,19 @@ export class FenceBoard {
     fenceHere(hart, fence);
     hart.count('shootdownsSent');
     const waitFor: { hart: number; request: number }[] = [];
+    let asked = 0;
     for (let target = 0; target < this.#plan.harts; target++) {
       if (target === hart.id || !isTarget(target)) continue;
       const request = this.#ask(target, fence);
+      asked += 1;
       if ((this.#state[target] as Word32).load() !== HART_STATE.RUNNING) continue;
       signalHart(this.#words, this.#plan, target, PENDING.FENCE);
       hart.count('shootdownIpis');
       waitFor.push({ hart: target, request });
     }
+    // What hardware would do about it: in a run on one thread no target is ever found RUNNING.
+    if (asked > 0) hart.count('shootdownRounds');
+    hart.count('shootdownTargets', asked);
     if (waitFor.length === 0) return;
     const start = performance.now();
     for (const { hart: target, request } of waitFor) this.#await(target, request);

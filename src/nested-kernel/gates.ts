@@ -12,7 +12,10 @@ import { RAM_BASE } from '../machine/physical-map.ts';
 import { CAUSE, MSTATUS_BITS } from '../machine/translation.ts';
 import { parseAddress, type GateContext, type Projection } from '../policy/contexts.ts';
 import { STATUS } from './abi.ts';
+import { CHARGE } from './charges.ts';
 import type { RuleName } from './ledger.ts';
+import { lend, takeBack } from './lend.ts';
+import { RAM_FRAME } from './paging.ts';
 import { halves, type Shared } from './shared.ts';
 import type { Spaces } from './spaces.ts';
 import { CopyBack, DOMAIN_STATE, FRAME_KIND, MAX_COPY_BACKS, MAX_DOMAINS } from './tables.ts';
@@ -175,6 +178,7 @@ export class Gates {
 
   #enter(hart: Hart, gate: Gate): void {
     const { context } = gate;
+    hart.count('monitorOps', CHARGE.GATE_ENTER + CHARGE.ARGUMENT * context.args.length);
     const thread = hart.get('thread');
     const threads = this.#threads;
     const caller = threads.domain(thread);
@@ -222,6 +226,7 @@ export class Gates {
       if (!isArgument) hart.setX(register, 0, 0);
     }
     for (const { register, low } of plan.pointers) hart.setX(register, low, plan.spHigh);
+    this.#lendAll(hart, frame, plan);
     hart.setX(RA, this.returnLow, this.returnHigh);
     hart.setX(SP, plan.sp, plan.spHigh);
     hart.setX(GP, 0, 0);
@@ -342,6 +347,7 @@ export class Gates {
   #switchView(hart: Hart, from: number, to: number, thread: number): void {
     hart.set('domain', to);
     if (from === to) return;
+    this.#shared.onlooker?.crossed(hart, from, to);
     if (!this.#shared.isAblated('views')) {
       this.#shared.mechanism.enter(hart, from, to, thread, this.#spaces.activeOn(hart));
       hart.set('view', hart.csrLow('satp') ^ (hart.csrHigh('satp') << 12));
@@ -371,7 +377,7 @@ export class Gates {
   // --- arguments ---
 
   #project(hart: Hart, context: GateContext, sp: readonly [number, number]): Plan | Refusal {
-    const plan: Plan = { sp: sp[0], spHigh: sp[1], pointers: [], copies: [] };
+    const plan: Plan = { sp: sp[0], spHigh: sp[1], pointers: [], copies: [], loans: [] };
     const needsStack = context.args.some((argument) => argument.kind !== 'scalar');
     if (!needsStack) return plan;
     const stacks = this.#stackTop[context.callee];
@@ -383,7 +389,7 @@ export class Gates {
           return { rule: 'argument-bounds', status: STATUS.INVALID_PARAM };
         continue;
       }
-      const refusal = this.#projectBuffer(hart, argument, plan, caller);
+      const refusal = this.#projectBuffer(hart, argument, plan, caller, context.callee);
       if (refusal !== undefined) return refusal;
     }
     plan.sp &= ~15;
@@ -409,6 +415,7 @@ export class Gates {
     argument: Exclude<Projection, { kind: 'scalar' }>,
     plan: Plan,
     root: number,
+    callee: number,
   ): Refusal | undefined {
     const register = A0 + argument.index;
     const low = hart.xLow(register);
@@ -417,6 +424,7 @@ export class Gates {
     let bytes = argument.fixedBytes ?? 0;
     if (argument.type === 'string') {
       bytes = this.#stringBytes(low, high, argument.max, root);
+      hart.count('monitorOps', CHARGE.STRING_WORD * Math.ceil(Math.max(bytes, 0) / 8));
       if (bytes < 0)
         return {
           rule: bytes === OUTSIDE ? 'argument-rights' : 'argument-bounds',
@@ -428,15 +436,20 @@ export class Gates {
         return { rule: 'argument-bounds', status: STATUS.INVALID_PARAM, ...at };
       bytes = hart.x(A0 + argument.lengthArg);
     }
-    if (this.#shared.isAblated('copy-in')) return undefined;
     if (bytes === 0) {
       plan.pointers.push({ register, low: plan.sp });
       return undefined;
     }
     const writes = argument.kind !== 'in';
+    hart.count('monitorOps', CHARGE.BUFFER);
     const pieces: Piece[] = [];
     if (!this.#locate(low, high, bytes, writes, root, pieces))
       return { rule: 'argument-rights', status: STATUS.INVALID_ADDRESS, ...at };
+    if (this.#lends(callee)) {
+      const frames = pieces.map(({ host }) => RAM_FRAME + ((host - this.#ram) >>> 12));
+      plan.loans.push({ register, frames, writes, offset: low & 0xfff });
+      return undefined;
+    }
     plan.sp = (plan.sp - bytes) & ~15;
     plan.pointers.push({ register, low: plan.sp });
     plan.copies.push({
@@ -540,6 +553,34 @@ export class Gates {
     }
   }
 
+  /** Whether buffers are lent and not copied; the core has no window to lend into. */
+  #lends(callee: number): boolean {
+    return callee !== 0 && this.#shared.isAblated('copy-in');
+  }
+
+  /** Loans are remembered where copies would be: address and pages. */
+  #lendAll(hart: Hart, frame: number, { loans }: Plan): void {
+    const { words } = this.#threads;
+    const callee = words[frame + AT.callee] as number;
+    loans.slice(0, MAX_COPY_BACKS).forEach(({ register, frames, writes, offset }, n) => {
+      const [low, high] = lend(this.#shared, hart, callee, frames, writes);
+      hart.setX(register, (low + offset) | 0, high);
+      const at = frame + AT.copyBacks + n * (CopyBack.sizeBytes / 4);
+      words[at] = low;
+      words[at + 1] = frames.length;
+      words[frame + AT.copies] = n + 1;
+    });
+  }
+
+  #endLoans(hart: Hart, frame: number): void {
+    const { words } = this.#threads;
+    const callee = words[frame + AT.callee] as number;
+    for (let n = 0; n < (words[frame + AT.copies] as number); n++) {
+      const at = frame + AT.copyBacks + n * (CopyBack.sizeBytes / 4);
+      takeBack(this.#shared, hart, callee, words[at] as number, words[at + 1] as number);
+    }
+  }
+
   /** The caller's view is current again: what is no longer its own is not written. */
   #copyOut(hart: Hart, frame: number): boolean {
     const { words } = this.#threads;
@@ -578,6 +619,7 @@ export class Gates {
       return;
     }
     hart.count('gateReturns');
+    hart.count('monitorOps', CHARGE.GATE_LEAVE);
     this.#endStart(this.#threads.words[top + AT.callee] as number, thread);
     const low = hart.xLow(A0);
     const high = hart.xHigh(A0);
@@ -599,6 +641,8 @@ export class Gates {
     const callee = words[top + AT.callee] as number;
     threads.setDepth(thread, threads.depth(thread) - 1);
     this.#resumeCharge(hart, thread);
+    const lent = this.#lends(callee);
+    if (lent) this.#endLoans(hart, top);
     if (!this.#isAlive(caller, words[top + AT.callerGeneration] as number)) {
       this.#switchView(hart, callee, caller, thread);
       this.unwind(hart, thread);
@@ -606,9 +650,10 @@ export class Gates {
     }
     this.#switchView(hart, callee, caller, thread);
     this.#keysOwner = caller;
-    const copied = !copyOut || this.#copyOut(hart, top);
+    const copied = !copyOut || lent || this.#copyOut(hart, top);
     for (let register = 5; register < 32; register++) hart.setX(register, 0, 0);
-    const hijack = this.#shared.isAblated('return-frame');
+    // A domain that is unwound does not return: there is nothing of its making to follow.
+    const hijack = copyOut && this.#shared.isAblated('return-frame');
     const raLow = hart.xLow(RA);
     const raHigh = hart.xHigh(RA);
     this.#restoreRegisters(hart, top, SAVED);
@@ -650,6 +695,7 @@ export class Gates {
       this.unwind(hart, thread);
       return;
     }
+    hart.count('monitorOps', CHARGE.INTERRUPT);
     const sp = this.#entrySp(thread, 0) as readonly [number, number];
     const frame = this.#push(hart, thread, FRAME_KIND.INTERRUPT, domain, 0, -1);
     const { words } = threads;
@@ -672,6 +718,7 @@ export class Gates {
 
   /** The core is done with the interrupt: the domain goes on where it was, on whichever hart this is. */
   #resume(hart: Hart): void {
+    hart.count('monitorOps', CHARGE.RESUME);
     const thread = hart.get('thread');
     const threads = this.#threads;
     const top = threads.top(thread);
@@ -753,6 +800,13 @@ interface Plan {
   sp: number;
   readonly spHigh: number;
   readonly pointers: { readonly register: number; readonly low: number }[];
+  /** Only where copying is ablated. */
+  readonly loans: {
+    readonly register: number;
+    readonly frames: readonly number[];
+    readonly writes: boolean;
+    readonly offset: number;
+  }[];
   readonly copies: {
     readonly pieces: readonly Piece[];
     readonly calleeLow: number;

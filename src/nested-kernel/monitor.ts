@@ -10,6 +10,7 @@ import { PMP } from '../machine/pmp.ts';
 import { CAUSE, MSTATUS_BITS } from '../machine/translation.ts';
 import { parseAddress } from '../policy/contexts.ts';
 import { CALL, CORDON_EID, STATUS } from './abi.ts';
+import { CHARGE, chargeOfCall } from './charges.ts';
 import type { MonitorConfig } from './config.ts';
 import { Domains } from './domains.ts';
 import { CODE_FENCE } from './fence.ts';
@@ -206,6 +207,7 @@ export class Monitor implements MachineMode {
 
   /** Gives a trap to the kernel as if it had been delegated. */
   #reflect(hart: Hart): void {
+    hart.count('monitorOps', CHARGE.REFLECT);
     const status = hart.csrLow('mstatus');
     const from = (status >> MSTATUS_BITS.MPP_SHIFT) & 3;
     hart.setCsr('sepc', hart.csrLow('mepc'), hart.csrHigh('mepc'));
@@ -234,8 +236,10 @@ export class Monitor implements MachineMode {
       });
       answer = { status: STATUS.DENIED, value: 0 };
     } else if (extension === CORDON_EID) {
+      hart.count('monitorOps', chargeOfCall(func));
       answer = this.#cordonCall(hart, func);
     } else {
+      hart.count('monitorOps', CHARGE.SBI);
       answer = this.#sbi.call(hart, extension, func);
     }
     hart.setCsr('mepc', (hart.csrLow('mepc') + 4) | 0, hart.csrHigh('mepc'));
@@ -284,6 +288,7 @@ export class Monitor implements MachineMode {
       case CALL.MAP:
         return this.#noted(
           hart,
+          A0 + 2,
           this.#spaces.map(hart, argument(0), argument(1), argument(2), hart.xLow(A0 + 3)),
         );
       case CALL.UNMAP:
@@ -291,12 +296,17 @@ export class Monitor implements MachineMode {
       case CALL.PROTECT:
         return this.#noted(
           hart,
+          A1,
           this.#spaces.protect(hart, argument(0), argument(1), argument(2), hart.xLow(A0 + 3)),
         );
       case CALL.LOOKUP:
         return this.#spaces.lookup(hart, argument(0), argument(1));
       case CALL.GRANT:
-        return this.#noted(hart, this.#spaces.grant(hart, this.#grantee(hart), argument(0)));
+        return this.#noted(
+          hart,
+          A0,
+          this.#spaces.grant(hart, this.#grantee(hart), argument(0)),
+        );
       case CALL.REVOKE:
         return this.#spaces.revoke(hart, this.#grantee(hart), hart.xLow(A0), hart.xHigh(A0));
       case CALL.STOPPED:
@@ -313,18 +323,11 @@ export class Monitor implements MachineMode {
     }
   }
 
-  /** A refusal over what a frame is used for goes into the ledger. */
-  #noted(hart: Hart, answer: Answer): Answer {
-    if (answer.status === STATUS.FRAME_TYPE)
-      this.shared.deny(hart, 'frame-type', {
-        addressLow: hart.xLow(A0),
-        addressHigh: hart.xHigh(A0),
-      });
-    if (answer.status === STATUS.WX)
-      this.shared.deny(hart, 'write-xor-execute', {
-        addressLow: hart.xLow(A1),
-        addressHigh: hart.xHigh(A1),
-      });
+  /** A refusal over what a frame is used for goes into the ledger, with the register that named it. */
+  #noted(hart: Hart, named: number, answer: Answer): Answer {
+    const at = { addressLow: hart.xLow(named), addressHigh: hart.xHigh(named) };
+    if (answer.status === STATUS.FRAME_TYPE) this.shared.deny(hart, 'frame-type', at);
+    if (answer.status === STATUS.WX) this.shared.deny(hart, 'write-xor-execute', at);
     return answer;
   }
 
@@ -349,6 +352,8 @@ export class Monitor implements MachineMode {
     if (next === current) return true;
     if (!this.#threads.isSlot(next) || !this.#threads.isAlive(next)) return false;
     if (this.#threads.domain(next) !== 0) return false;
+    if (this.shared.isAblated('view-follows-thread') && this.#threads.depth(current) > 0)
+      return true;
     const { taken, migrated } = this.#threads.take(next, hart.id);
     if (!taken) return false;
     if (migrated) hart.count('migrations');

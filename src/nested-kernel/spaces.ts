@@ -7,6 +7,7 @@
 import type { Hart } from '../machine/hart.ts';
 import { PTE } from '../machine/translation.ts';
 import { LAYOUT, MAX_SPACES, STATUS } from './abi.ts';
+import { CHARGE } from './charges.ts';
 import type { Fence } from './fence.ts';
 import { MAX_MAPS } from './frames.ts';
 import { frameOf, leafHigh, leafLow, vpn0, vpn1 } from './paging.ts';
@@ -89,7 +90,7 @@ export class Spaces {
       for (let index = 0; index < 512; index++) {
         const table = paging.next(middle, index);
         if (table === 0) continue;
-        for (let leaf = 0; leaf < 512; leaf++) this.#dropLeaf(table, leaf, codeFrames);
+        for (let leaf = 0; leaf < 512; leaf++) this.#dropLeaf(hart, table, leaf, codeFrames);
         paging.freeTable(table);
       }
       (this.#words.alive[space] as Word32).store(0);
@@ -100,11 +101,12 @@ export class Spaces {
   }
 
   /** Takes a leaf out of the tables and the counts; widens the direct map of text that is text no more. */
-  #dropLeaf(table: number, index: number, unmapped: number[]): boolean {
+  #dropLeaf(hart: Hart, table: number, index: number, unmapped: number[]): boolean {
     const { paging, frames } = this.#shared;
     const pte = paging.read(table, index);
     if ((pte & PTE.V) === 0) return false;
     const frame = frameOf(pte, paging.high);
+    hart.count('monitorOps', CHARGE.FRAME);
     paging.write(table, index, 0, 0);
     frames.countMap(frame, (pte & PTE.W) !== 0, (pte & PTE.X) !== 0, -1);
     if ((pte & PTE.X) !== 0 && frames.executableMaps(frame) === 0)
@@ -172,9 +174,9 @@ export class Spaces {
 
   #checkFrame(frame: number, rights: number): Status {
     const { frames } = this.#shared;
-    if (this.#shared.isAblated('frame-types')) return STATUS.OK;
     const type = frames.type(frame);
-    if (type !== FRAME.CORE && type !== FRAME.USER) return STATUS.FRAME_TYPE;
+    const isFree = type === FRAME.CORE || type === FRAME.USER;
+    if (!isFree && !this.#shared.isAblated('frame-types')) return STATUS.FRAME_TYPE;
     if (frames.maps(frame) >= MAX_MAPS) return STATUS.FRAME_BUSY;
     if ((rights & PTE.W) !== 0 && (rights & PTE.X) !== 0) return STATUS.WX;
     if ((rights & PTE.W) !== 0 && frames.executableMaps(frame) > 0) return STATUS.WX;
@@ -184,6 +186,7 @@ export class Spaces {
 
   #commitMap(hart: Hart, table: number, va: number, frame: number, rights: number): void {
     const shared = this.#shared;
+    hart.count('monitorOps', CHARGE.FRAME);
     const wasCode = shared.frames.executableMaps(frame) > 0;
     shared.paging.write(
       table,
@@ -208,7 +211,9 @@ export class Spaces {
       const middle = this.table(space);
       if (middle === 0 || !isUserRange(va, pages)) return refuse(STATUS.INVALID_PARAM);
       const unmapped: number[] = [];
-      this.#eachLeaf(middle, va, pages, (table, index) => this.#dropLeaf(table, index, unmapped));
+      this.#eachLeaf(middle, va, pages, (table, index) =>
+        this.#dropLeaf(hart, table, index, unmapped),
+      );
       if (unmapped.length > 0) {
         (this.#words.pages[space] as Word32).add(-unmapped.length);
         this.#fenceSpace(hart, space, { low: va | 0, high: 0, pages, asid: space, code: false });
@@ -235,13 +240,14 @@ export class Spaces {
         if ((rights & PTE.W) !== 0 && ((rights & PTE.X) !== 0 || code > 0)) status = STATUS.WX;
         if ((rights & PTE.X) !== 0 && others > 0) status = STATUS.WX;
       });
-      if (status !== STATUS.OK && !shared.isAblated('frame-types')) return refuse(status);
+      if (status !== STATUS.OK) return refuse(status);
       let reduced = false;
       let first = -1;
       let last = -1;
       this.#eachLeaf(middle, va, pages, (table, index, at) => {
         const pte = shared.paging.read(table, index);
         if ((pte & PTE.V) === 0 || (pte & RIGHTS) === rights) return;
+        hart.count('monitorOps', CHARGE.FRAME);
         const high = shared.paging.high;
         const frame = frameOf(pte, high);
         if ((pte & RIGHTS & ~rights) !== 0) reduced = true;

@@ -24,6 +24,10 @@ export interface Running {
   printed(text: string): Promise<void>;
 }
 
+/** A test that gave up leaves nobody behind. */
+const children = new Set<ChildProcess>();
+process.once('exit', () => children.forEach((child) => child.kill('SIGKILL')));
+
 export function start(
   args: readonly string[],
   { nodeArgs = [], input }: { nodeArgs?: readonly string[]; input?: string } = {},
@@ -35,6 +39,8 @@ export function start(
   child.stderr.on('data', (chunk) => (stderr += chunk));
   // The pipe stays open, as one from a script that goes on would.
   if (input !== undefined) child.stdin.write(input);
+  children.add(child);
+  child.on('close', () => children.delete(child));
   const finished = new Promise<Finished>((resolve) => {
     child.on('close', (code, signal) => resolve({ code, signal, stdout, stderr }));
   });

@@ -10,6 +10,7 @@
  */
 import type { Hart } from '../../machine/hart.ts';
 import { LAYOUT } from '../abi.ts';
+import { CHARGE } from '../charges.ts';
 import type { KernelRegion } from '../config.ts';
 import { leafHigh, leafLow, pointerHigh, pointerLow, vpn0, vpn1, vpn2 } from '../paging.ts';
 import { domainAsid, satpHigh, type Mechanism, type MechanismEnvironment } from './mechanism.ts';
@@ -141,6 +142,7 @@ export function createVbit({ config, paging, domains }: MechanismEnvironment): M
         paging.write(slot.table, slot.index, slot.leaf[to] as number, leafHigh(slot.frame, 0));
         pages.push(slot.low, slot.high);
       }
+      hart.count('monitorOps', (CHARGE.SLOT * pages.length) / 2);
       switchUppers(hart, from, to, userTables.get(hart.id) ?? 0);
       hart.setSatp(rootOf(hart), satpHigh(to === 0 ? space : domainAsid(to)));
       hart.fencePages(pages);
