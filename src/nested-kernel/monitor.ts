@@ -302,11 +302,7 @@ export class Monitor implements MachineMode {
       case CALL.LOOKUP:
         return this.#spaces.lookup(hart, argument(0), argument(1));
       case CALL.GRANT:
-        return this.#noted(
-          hart,
-          A0,
-          this.#spaces.grant(hart, this.#grantee(hart), argument(0)),
-        );
+        return this.#noted(hart, A0, this.#spaces.grant(hart, this.#grantee(hart), argument(0)));
       case CALL.REVOKE:
         return this.#spaces.revoke(hart, this.#grantee(hart), hart.xLow(A0), hart.xHigh(A0));
       case CALL.STOPPED:

@@ -24,7 +24,7 @@ interface Slot {
   readonly frame: number;
   /** Leaf by domain id; 0: not valid there. */
   readonly leaf: readonly number[];
-  /** Thread whose stack it is, or -1. */
+  /** Thread whose stack it is, or -1. The core's stacks are its data: it builds and switches threads. */
   readonly thread: number;
 }
 
@@ -86,7 +86,7 @@ export function createVbit({ config, paging, domains }: MechanismEnvironment): M
             rights === 0 ? 0 : leafLow(region.frame + page, rights),
           ),
           thread:
-            region.kind === 'stacks'
+            region.kind === 'stacks' && region.owner !== 0
               ? Math.floor(
                   (page * 4096) / stackBytes(config.contexts?.domains[region.owner]?.stackBytes),
                 )
