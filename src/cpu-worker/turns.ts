@@ -32,17 +32,17 @@ export interface TurnState {
 }
 
 export class Turns {
-  readonly #state: TurnState;
-  readonly #cores: number;
+  protected readonly state: TurnState;
+  protected readonly cores: number;
 
   constructor(state: TurnState, cores: number) {
-    this.#state = state;
-    this.#cores = cores;
+    this.state = state;
+    this.cores = cores;
   }
 
   /** Any thread without a turn. Sleeps until it has one. */
   take(): void {
-    const { next, cells } = this.#state;
+    const { next, cells } = this.state;
     const ticket = next.add(1);
     const cell = ticket & (CELLS - 1);
     while (!this.#isServed(ticket)) {
@@ -54,8 +54,8 @@ export class Turns {
 
   /** Any thread that has a turn. */
   give(): void {
-    const { served, cells } = this.#state;
-    const ticket = served.add(1) + this.#cores;
+    const { served, cells } = this.state;
+    const ticket = served.add(1) + this.cores;
     const cell = ticket & (CELLS - 1);
     cells.add(cell, 1);
     cells.notify(cell);
@@ -63,13 +63,13 @@ export class Turns {
 
   /** Whether somebody waits for a turn; old news by the time it is read. */
   isWanted(): boolean {
-    const { next, served } = this.#state;
-    return ((next.load() - served.load()) | 0) > this.#cores;
+    const { next, served } = this.state;
+    return ((next.load() - served.load()) | 0) > this.cores;
   }
 
   /** Wraps around with the counts. */
   #isServed(ticket: number): boolean {
-    return ((ticket - this.#state.served.load()) | 0) < this.#cores;
+    return ((ticket - this.state.served.load()) | 0) < this.cores;
   }
 }
 
