@@ -8,6 +8,7 @@ import { writeCpio } from '../../policy/cpio.ts';
 import type { MechanismName } from '../../policy/contexts.ts';
 import type { Ablation } from '../../nested-kernel/config.ts';
 import { ROOT, type Bundled } from '../bundled.ts';
+import type { Escape } from '../../oracle/oracle.ts';
 import type { DenialRecord } from '../run-result.ts';
 import { Session } from '../session.ts';
 import type { Attack, Expectation, Verdict } from './attacks.ts';
@@ -23,7 +24,8 @@ export interface Attempt {
   readonly records: readonly DenialRecord[];
   /** What the oracle saw reach what it must not. */
   readonly escapes: number;
-  readonly instructions: number;
+  /** The first of them. */
+  readonly seen: readonly Escape[];
 }
 
 /** What became of the same attempt over several runs. */
@@ -36,6 +38,8 @@ export interface Series {
   readonly detail: string;
   /** In all runs. */
   readonly escapes: number;
+  /** What the oracle saw first in the run that decides. */
+  readonly escape: Escape | null;
 }
 
 export interface AttackResult {
@@ -82,7 +86,7 @@ const PROGRAMS = ['init', 'attack'];
 const RACE_SLICES = [4096, 512, 64];
 
 /** A file system with two programs: boots in a tenth of the time of the whole one. */
-function attackFiles(): Uint8Array {
+export function attackFiles(): Uint8Array {
   return writeCpio(
     PROGRAMS.map((name) => ({
       path: `bin/${name}`,
@@ -118,7 +122,7 @@ export async function attempt(options: AttemptOptions): Promise<Attempt> {
     ...readVerdict(attack.id, printed, result.exit.reason),
     records: result.denials,
     escapes: result.escapes,
-    instructions: result.harts.reduce((sum, hart) => sum + hart.instructions, 0),
+    seen: session.escapes(),
   };
 }
 
@@ -155,6 +159,7 @@ function summarize(all: readonly Attempt[]): Series {
     succeeded: succeeded.length,
     detail: deciding.detail,
     escapes: all.reduce((sum, { escapes }) => sum + escapes, 0),
+    escape: deciding.seen[0] ?? null,
   };
 }
 
