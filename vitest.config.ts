@@ -35,6 +35,8 @@ const config: ViteUserConfig = defineConfig({
           maxWorkers: 1,
           fileParallelism: false,
           testTimeout: 120_000,
+          // The first hook may have to compile the kernel.
+          hookTimeout: 180_000,
         },
       },
     ],

@@ -1,7 +1,8 @@
 #!/usr/bin/env node
 // Plain JavaScript that any Node parses: finds a new enough runtime, then hands over to src/cli.
 import { spawn } from 'node:child_process';
-import { createRequire } from 'node:module';
+import * as nodeModule from 'node:module';
+import { constants } from 'node:os';
 import { fileURLToPath } from 'node:url';
 
 const NEEDED = [24, 12];
@@ -24,13 +25,15 @@ function ownRuntime() {
   }[`${process.platform}-${process.arch}`];
   const executable = process.platform === 'win32' ? 'node.exe' : 'node';
   try {
-    return createRequire(import.meta.url).resolve(`${name}/bin/${executable}`);
+    return nodeModule.createRequire(import.meta.url).resolve(`${name}/bin/${executable}`);
   } catch {
     return undefined;
   }
 }
 
 if (isNewEnough) {
+  // The variable comes too late for this thread.
+  nodeModule.enableCompileCache(process.env.NODE_COMPILE_CACHE);
   await import('../src/cli/main.ts');
 } else {
   const runtime = process.env.CORDON_NODE ?? ownRuntime();
@@ -44,8 +47,14 @@ if (isNewEnough) {
   const child = spawn(runtime, [fileURLToPath(import.meta.url), ...process.argv.slice(2)], {
     stdio: 'inherit',
   });
-  // The terminal sends Ctrl-C to both; the child decides, we only pass on what it decided.
-  for (const signal of ['SIGINT', 'SIGTERM', 'SIGHUP'])
+  child.on('error', (error) => {
+    console.error(`cordon cannot run ${runtime}: ${error.message}; set CORDON_NODE to a Node.js`);
+    process.exit(1);
+  });
+  // The child decides how to end, and we pass on what it decided. The terminal sends Ctrl-C to both of
+  // us, so the child may hear of it twice: it takes two within a moment for one.
+  for (const signal of ['SIGINT', 'SIGTERM', 'SIGHUP']) {
     process.on(signal, () => child.kill(signal));
-  child.on('exit', (code, signal) => process.exit(code ?? (signal === 'SIGINT' ? 130 : 143)));
+  }
+  child.on('exit', (code, signal) => process.exit(code ?? 128 + constants.signals[signal]));
 }

@@ -6,9 +6,9 @@
  * over the powers of two up to the largest, so that some races meet within a few instructions and
  * others within thousands.
  *
- * Virtual time. A hart retires 10 instructions a tick of 100 ns (100 MIPS), and harts that can run at
- * the same time share it: a slice of n instructions while k harts can run advances the clock by
- * n / (10 k) ticks. It stands still within a slice, and when every hart waits it jumps to whatever
+ * Virtual time. A hart retires 10 instructions a tick of 100 ns (100 MIPS; taking a trap counts as one),
+ * and harts that can run at the same time share it: a slice of n instructions while k harts can
+ * run advances the clock by n / (10 k) ticks. It stands still within a slice, and when every hart waits it jumps to whatever
  * comes first, a timer or a scripted input.
  */
 import { HART_STATE } from '../machine/core/hart-block.ts';
@@ -119,9 +119,9 @@ export class DeterministicRun {
     if (able.length === 0) return false;
     const slot = able[this.#random.below(able.length)] as Slot;
     const { hart, supervisor } = slot;
-    const before = hart.instret;
+    const before = workOf(hart);
     const end = hart.run(this.#sliceLength());
-    this.#advance((hart.instret - before) / (INSTRUCTIONS_PER_TICK * able.length));
+    this.#advance((workOf(hart) - before) / (INSTRUCTIONS_PER_TICK * able.length));
     supervisor?.tick(hart);
     if (hart.state === HART_STATE.STOPPED) {
       slot.status = 'stopped';
@@ -173,5 +173,9 @@ export class DeterministicRun {
     this.#machine.control.virtualTimeHigh.store(Math.floor(whole / 2 ** 32));
   }
 }
+
+/** A hart that only traps, because its handler does, retires nothing: time must pass all the same. */
+const workOf = (hart: Hart): number =>
+  hart.instret + hart.counter('traps') + hart.counter('interrupts');
 
 const turn = (): Promise<void> => new Promise((resolve) => setImmediate(resolve));

@@ -4,6 +4,7 @@
  */
 import { HART_STATE, HartBlock, PENDING } from '../machine/core/hart-block.ts';
 import type { Hart, MachineMode } from '../machine/hart.ts';
+import type { Turns } from './turns.ts';
 
 /** What a monitor adds to a machine mode for those who drive the hart. */
 export interface HartSupervisor extends MachineMode {
@@ -23,11 +24,15 @@ export interface HartLoopOptions {
   readonly spins: number;
 }
 
-/** Runs the hart until the machine stops. Hart thread only. */
+/**
+ * Runs the hart until the machine stops. Hart thread only.
+ * @param turns if there are more harts than cores: whose turn it is
+ */
 export function runHart(
   hart: Hart,
   supervisor: HartSupervisor | undefined,
   { slice, spins }: HartLoopOptions,
+  turns?: Turns,
 ): void {
   // Without a supervisor the hart was set up by whoever made the machine.
   let isStarted = supervisor === undefined;
@@ -37,9 +42,22 @@ export function runHart(
       supervisor?.start(hart);
       isStarted = true;
     }
-    const end = hart.run(slice);
-    if (end === 'stopped') return;
-    supervisor?.tick(hart);
+    turns?.take();
+    let end;
+    try {
+      do {
+        end = hart.run(slice);
+        if (end === 'stopped') return;
+        supervisor?.tick(hart);
+      } while (
+        end !== 'waiting' &&
+        hart.state !== HART_STATE.STOPPED &&
+        turns?.isWanted() !== true
+      );
+    } finally {
+      // Even after a failure: the others must be able to stop.
+      turns?.give();
+    }
     // WFI only hints (vol. II §3.3.3), so a pending bit that turns out to be no interrupt may end it.
     while (end === 'waiting' && hart.state === HART_STATE.PARKED && !spinForWork(hart, spins)) {
       hart.park(Infinity);

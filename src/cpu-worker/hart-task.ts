@@ -4,11 +4,13 @@
  * The module is loaded by every worker, up to 64 times: it imports the machine and the monitor and
  * nothing that they do not need.
  */
-import { attachMachine, type MachineParts } from '../machine/machine.ts';
+import type { Hart } from '../machine/hart.ts';
+import { attachMachine, type Machine, type MachineParts } from '../machine/machine.ts';
 import { EXIT_REASON } from '../machine/memory-plan.ts';
 import type { MonitorConfig } from '../nested-kernel/config.ts';
 import { Monitor } from '../nested-kernel/monitor.ts';
 import { runHart, type HartLoopOptions } from './hart-loop.ts';
+import { attachTurns } from './turns.ts';
 
 /** Plain data, posted to the worker. */
 export interface HartTask extends HartLoopOptions {
@@ -16,17 +18,34 @@ export interface HartTask extends HartLoopOptions {
   readonly hart: number;
   /** Null: the guest brings its own M-mode. */
   readonly monitor: MonitorConfig | null;
+  /** Null: every hart has a core of the host to itself. */
+  readonly turns: { readonly memory: SharedArrayBuffer; readonly cores: number } | null;
 }
 
 /**
  * Returns when the machine has stopped. What it throws is a bug of ours: the other harts are stopped
  * first, because whoever awaits this promise may be waiting for them too.
  */
-export default function hartTask({ parts, hart: id, monitor: config, ...options }: HartTask): void {
+export default function hartTask(task: HartTask): void {
+  carryHart(task, () => {});
+}
+
+/** The same for those who want to look at the hart before it runs. */
+export function carryHart(
+  { parts, hart: id, monitor: config, turns, ...options }: HartTask,
+  prepare: (machine: Machine, hart: Hart) => void,
+): void {
   const machine = attachMachine(parts);
   try {
     const monitor = config === null ? undefined : new Monitor(machine, config, id);
-    runHart(machine.hart(id, monitor), monitor, options);
+    const hart = machine.hart(id, monitor);
+    prepare(machine, hart);
+    runHart(
+      hart,
+      monitor,
+      options,
+      turns === null ? undefined : attachTurns(turns.memory, turns.cores),
+    );
   } catch (error) {
     machine.stop(EXIT_REASON.FAILURE, 0, id);
     throw error;

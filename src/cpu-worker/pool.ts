@@ -14,6 +14,7 @@ import type { Machine } from '../machine/machine.ts';
 import { EXIT_REASON } from '../machine/memory-plan.ts';
 import type { MonitorConfig } from '../nested-kernel/config.ts';
 import type { HartTask } from './hart-task.ts';
+import { TurnWords } from './turns.ts';
 import { workerUrl } from './worker-url.ts';
 
 /** A hart's worker died, threw, or did not return: not the guest's doing. */
@@ -28,7 +29,7 @@ export class HartFailure extends Error {
 }
 
 export interface HartPoolOptions {
-  /** Module of the task; another than ours only to plant faults. */
+  /** Module of the task; another than ours to plant faults, or to look on. */
   readonly taskUrl?: string;
   /** Heap of one worker in MiB; the machine's shared memory does not count. */
   readonly heapMiB?: number;
@@ -82,7 +83,10 @@ export class HartPool {
       throw new RangeError(`a pool for ${this.harts} harts, a machine of ${parts.plan.harts}`);
     }
     this.#isRunning = true;
-    const spins = this.harts < availableParallelism() ? SPINS : 0;
+    const cores = availableParallelism();
+    const spins = this.harts < cores ? SPINS : 0;
+    const turns =
+      this.harts > cores ? { memory: new SharedArrayBuffer(TurnWords.sizeBytes), cores } : null;
     const running = new Set<number>();
     let failure: HartFailure | undefined;
     const fail = (hart: number, what: string, cause?: unknown): void => {
@@ -92,7 +96,7 @@ export class HartPool {
     const carry = async (hart: number): Promise<void> => {
       running.add(hart);
       try {
-        await this.#piscina.run({ parts, hart, monitor, slice: SLICE, spins });
+        await this.#piscina.run({ parts, hart, monitor, slice: SLICE, spins, turns });
       } catch (cause) {
         fail(hart, `failed: ${cause instanceof Error ? cause.message : String(cause)}`, cause);
       } finally {

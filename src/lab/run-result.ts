@@ -109,3 +109,21 @@ export function hartResult(
     shootdowns: read('shootdownsSent'),
   };
 }
+
+/** How a run ended, in a few words. */
+export function describeExit({ exit, machineSeconds }: RunResult): string {
+  switch (exit.reason) {
+    case 'power-off':
+      return exit.code === 0 ? 'powered off' : `powered off with code ${exit.code}`;
+    case 'reset':
+      return 'the guest asked for a reset';
+    case 'time-limit':
+      return `stopped at the time limit, after ${machineSeconds.toFixed(3)} s on the machine`;
+    case 'idle':
+      return 'every hart waits, and nothing is left that could wake one';
+    case 'interrupted':
+      return 'interrupted';
+    case 'failure':
+      return exit.message ?? 'failed';
+  }
+}

@@ -36,12 +36,13 @@ export function timedTypist(inputs: readonly TimedInput[]): Typist {
 }
 
 /**
- * Types the next line whenever the guest's output ends with the prompt. The prompt counts only at the
- * end of what was printed, because an echo or a program may print the same characters.
+ * Types the next line whenever the guest's output ends with the prompt at the start of a line. Anywhere
+ * else the same characters are no prompt: they may be an echo, or part of what a program prints.
  */
 export function promptTypist(lines: readonly string[], prompt: string): Typist {
-  const expected = encoder.encode(prompt);
-  let tail = new Uint8Array(0);
+  const expected = encoder.encode(`\n${prompt}`);
+  // The console begins with an empty line.
+  let tail = encoder.encode('\n');
   let next = 0;
   return {
     type: (printed) => {
@@ -52,6 +53,7 @@ export function promptTypist(lines: readonly string[], prompt: string): Typist {
         tail = both.slice(-expected.length);
       }
       if (next >= lines.length || !sameBytes(tail, expected)) return undefined;
+      // Answered: the same prompt is not seen twice.
       tail = new Uint8Array(0);
       return encoder.encode(`${lines[next++]}\n`);
     },

@@ -19,9 +19,11 @@ import type { Ablation, MonitorConfig } from '../nested-kernel/config.ts';
 import { readLedger, type LedgerEvent } from '../nested-kernel/ledger.ts';
 import { Monitor, type MarkListener } from '../nested-kernel/monitor.ts';
 import { MonitorBlock } from '../nested-kernel/tables.ts';
+import type { Escape, Oracle } from '../oracle/oracle.ts';
 import { DeterministicRun } from '../cpu-worker/deterministic.ts';
 import { HartFailure, HartPool } from '../cpu-worker/pool.ts';
 import { stateHash } from '../cpu-worker/state-hash.ts';
+import { observedPool, oracleFor } from './observe.ts';
 import { loadImage, type KernelImage } from './session-image.ts';
 import type { Typist } from './session-console.ts';
 import {
@@ -68,6 +70,8 @@ export interface SessionSpec {
   readonly typist?: Typist;
   /** Warm threads of a run before; stays open. Without one the session makes its own. */
   readonly pool?: HartPool;
+  /** Whether an oracle watches a separated kernel; it does unless told otherwise. */
+  readonly isWatched?: boolean;
   /** Called for each mark that the guest sets; deterministic runs only. */
   readonly onMark?: MarkListener;
   /** Cycles from counters; the cost model's. */
@@ -101,6 +105,7 @@ export class Session {
   #hostReason: ExitReason = 'interrupted';
   #startedAt = 0;
   #run: DeterministicRun | undefined;
+  #oracle: Oracle | undefined;
   #isStarted = false;
 
   /** @throws RangeError, ImageError for a machine or an image that cannot be */
@@ -128,6 +133,11 @@ export class Session {
 
   get harts(): number {
     return this.spec.harts;
+  }
+
+  /** What the nested kernel decided at boot; null without firmware. */
+  get monitorConfig(): MonitorConfig | null {
+    return this.#config;
   }
 
   /** Begins the run. */
@@ -190,7 +200,8 @@ export class Session {
   }
 
   async #runParallel(): Promise<void> {
-    const pool = this.spec.pool ?? new HartPool(this.spec.harts);
+    const { pool: lent, harts, isWatched = true } = this.spec;
+    const pool = lent ?? (isWatched ? observedPool(harts) : new HartPool(harts));
     const { seconds } = this.spec;
     const limit =
       seconds === undefined ? undefined : setTimeout(() => this.stop('time-limit'), seconds * 1000);
@@ -208,6 +219,8 @@ export class Session {
     const { seconds = Infinity } = this.spec;
     const config = this.#config;
     const limit = seconds * TIMEBASE_HZ;
+    if (config !== null && this.spec.isWatched !== false)
+      this.#oracle = oracleFor(this.machine, config, true);
     this.#run = new DeterministicRun(this.machine, {
       seed: mode.seed,
       tlb: mode.tlb ?? DEFAULT_TLB,
@@ -223,6 +236,7 @@ export class Session {
         return false;
       },
     });
+    for (const hart of this.#run.harts) this.#oracle?.attach(hart);
     await this.#run.run();
   }
 
@@ -246,6 +260,7 @@ export class Session {
   #monitor(config: MonitorConfig, hart: number): Monitor {
     const monitor = new Monitor(this.machine, config, hart);
     monitor.onMark = this.spec.onMark;
+    monitor.shared.onlooker = this.#oracle;
     return monitor;
   }
 
@@ -306,6 +321,11 @@ export class Session {
     return readLedger(MonitorBlock.at(memory, parts.plan.monitor), since);
   }
 
+  /** What the oracle saw, the first few of them; empty in a parallel run, which only counts. */
+  escapes(): readonly Escape[] {
+    return this.#oracle?.escapes ?? [];
+  }
+
   #result(failure: unknown): RunResult {
     const { spec, machine } = this;
     const run = this.#run;
@@ -314,7 +334,9 @@ export class Session {
     const denials = this.events()
       .filter(({ kind }) => kind === 'denial' || kind === 'fault')
       .map((event) => denialOf(event, spec.firmware?.contexts));
-    const escapes = 0;
+    const escapes = Array.from({ length: spec.harts }, (_, hart) =>
+      this.counters(hart)('escapes'),
+    ).reduce((sum, count) => sum + count, 0);
     return {
       harts: Array.from({ length: spec.harts }, (_, hart) =>
         hartResult(hart, this.counters(hart), tlb, cycles),

@@ -67,8 +67,27 @@ const PLAIN_READS: readonly CsrCell[] = [
   'mtval',
   'mtvec',
 ];
-/** Cells of these that take any value. */
-const PLAIN_WRITES: readonly CsrCell[] = ['sscratch', 'stval', 'mscratch', 'mtval'];
+/** Cells that keep what is written, and which bits of it: instruction addresses are even. */
+const PLAIN_WRITES: ReadonlyMap<CsrCell, number> = new Map<CsrCell, number>([
+  ['sscratch', -1],
+  ['stval', -1],
+  ['scause', -1],
+  ['sepc', -2],
+  ['mscratch', -1],
+  ['mtval', -1],
+  ['mcause', -1],
+  ['mepc', -2],
+]);
+
+/** What S sees of mstatus: SIE, SPIE, SPP, SUM and MXR; UXL is constant (vol. II §12.1.1). */
+export const SSTATUS_MASK = 0x000c_0122;
+/** Those of them that change no translation. */
+export const SSTATUS_PLAIN_BITS = 0x122;
+export const SSTATUS_SIE = 2;
+
+/** Whether a CSR instruction sets or clears bits of sstatus, or only reads it. */
+export const isSstatusUpdate = (raw: number): boolean =>
+  raw >>> 20 === CSR.sstatus && ((raw >>> 12) & 3) !== 1;
 
 const CELL_OF_NUMBER: ReadonlyMap<number, CsrCell> = new Map(
   PLAIN_READS.map((name) => [CSR[name as keyof typeof CSR], name]),
@@ -77,7 +96,7 @@ const CELL_OF_NUMBER: ReadonlyMap<number, CsrCell> = new Map(
 /** If a CSR instruction only reads, or only swaps, a plain cell: which, and who may. */
 export function plainCsr(
   raw: number,
-): { cell: number; privilege: number; isWrite: boolean } | undefined {
+): { cell: number; privilege: number; isWrite: boolean; kept: number } | undefined {
   const number = raw >>> 20;
   const name = CELL_OF_NUMBER.get(number);
   if (name === undefined) return undefined;
@@ -86,7 +105,7 @@ export function plainCsr(
   const cell = csrIndex[name];
   const privilege = csrPrivilege(number);
   const readsOnly = (funct3 & 3) !== 1 && rs1 === 0;
-  if (readsOnly) return { cell, privilege, isWrite: false };
-  if (funct3 === 1 && PLAIN_WRITES.includes(name)) return { cell, privilege, isWrite: true };
-  return undefined;
+  if (readsOnly) return { cell, privilege, isWrite: false, kept: 0 };
+  const kept = funct3 === 1 ? PLAIN_WRITES.get(name) : undefined;
+  return kept === undefined ? undefined : { cell, privilege, isWrite: true, kept };
 }

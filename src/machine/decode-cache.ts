@@ -10,7 +10,7 @@ import { decode, isFourBytes } from './isa/decoder.ts';
 import { EXIT } from './isa/table.ts';
 import { OPERATION, operationNumber } from './core/generate.ts';
 import { DECODED_PAGE_BYTES, PARCELS_PER_PAGE, RECORD_BYTES, X_SINK } from './core/hart-block.ts';
-import { plainCsr } from './csr-numbers.ts';
+import { isSstatusUpdate, plainCsr } from './csr-numbers.ts';
 
 /** At most this many records are made at once; a line of code ends sooner or goes on at its next use. */
 const DECODE_AHEAD = 32;
@@ -98,6 +98,11 @@ export class DecodeCache {
     this.#words[first + PARCELS_PER_PAGE * 4] = OPERATION.REFETCH;
   }
 
+  /** The page of RAM whose records lie at an address, or -1. */
+  pageAt(records: number): number {
+    return this.#pageOfSlot[Math.floor((records - this.#start) / DECODED_PAGE_BYTES)] ?? -1;
+  }
+
   /** Makes the record at `ip`, and those that follow it in a straight line. */
   decodeAt(ip: number): void {
     const slot = Math.floor((ip - this.#start) / DECODED_PAGE_BYTES);
@@ -115,7 +120,7 @@ export class DecodeCache {
         raw |= this.#copyView.getUint16(offset + 2, true) << 16;
       }
       const bytes = isFourBytes(raw) ? 4 : 2;
-      const endsLine = writeRecord(this.#words, record, raw);
+      const endsLine = writeRecord(this.#words, record, raw, parcel * 2);
       this.decoded += 1;
       if (endsLine) return;
       parcel += bytes / 2;
@@ -124,8 +129,16 @@ export class DecodeCache {
   }
 }
 
-/** Encodes one instruction as a record; returns whether a straight line cannot go on behind it. */
-export function writeRecord(words: Int32Array, record: number, raw: number): boolean {
+/**
+ * Encodes one instruction as a record; returns whether a straight line cannot go on behind it.
+ * @param offset where in its decoded page it lies; without it the record stands alone
+ */
+export function writeRecord(
+  words: Int32Array,
+  record: number,
+  raw: number,
+  offset?: number,
+): boolean {
   const at = record >> 2;
   const four = isFourBytes(raw);
   const step = (four ? 2 : 1) * RECORD_BYTES;
@@ -148,9 +161,12 @@ export function writeRecord(words: Int32Array, record: number, raw: number): boo
     if (plain !== undefined) {
       operation = plain.isWrite ? OPERATION.CSR_WRITE : OPERATION.CSR_READ;
       rs2 = plain.cell * 8;
-      extra = plain.privilege;
-    }
+      extra = plain.privilege | (plain.kept << 8);
+    } else if (isSstatusUpdate(raw)) operation = OPERATION.SSTATUS;
   }
+  const target = (offset ?? NaN) + d.imm;
+  const isHop = meaning.kind === 'branch' || (instruction.base ?? instruction.name) === 'jal';
+  if (isHop && target >= 0 && target < 4096) extra = (d.imm / 2) * RECORD_BYTES;
   words[at + 1] = (d.rs1 * 8) | (rs2 << 16);
   words[at + 2] = d.imm;
   words[at + 3] = extra;

@@ -11,12 +11,13 @@ import type { Clock } from './clock.ts';
 import { OPERATION, operationMeaning, type CoreExports } from './core/generate.ts';
 import {
   counterIndex,
-  csrIndex,
+  csrWordOf,
   HART_STATE,
   HartBlock,
   MODEL_COUNTS,
   PENDING,
   PRIVILEGE,
+  wordOf,
   X_SINK,
   type Counter,
   type CsrCell,
@@ -28,7 +29,7 @@ import {
   MODEL_OFFSET,
   ModelTlb,
 } from './core/tlb-model.ts';
-import { CSR, csrPrivilege, isReadOnlyCsr } from './csr-numbers.ts';
+import { CSR, csrPrivilege, isReadOnlyCsr, SSTATUS_MASK } from './csr-numbers.ts';
 import { DecodeCache, writeRecord } from './decode-cache.ts';
 import { EXIT } from './isa/table.ts';
 import { hartBase, type MemoryPlan } from './memory-plan.ts';
@@ -46,7 +47,6 @@ const DELEGABLE_EXCEPTIONS = 0xb3ff;
 /** High half of mstatus: SXL and UXL are 64 bits. */
 const MSTATUS_HIGH = 0xa;
 const MSTATUS_WRITABLE = 0x007e19aa;
-const SSTATUS_MASK = 0x000c0122;
 /** Custom bit of menvcfg: none. STCE is bit 63 (Sstc). */
 const MENVCFG_HIGH_STCE = 1 << 31;
 const ENVCFG_FIOM = 1;
@@ -88,10 +88,50 @@ const MAX_BURST = 2 ** 30;
 const MOST_RETURNS = 10_000;
 
 /** Why `run` came back. */
-export type RunEnd = 'limit' | 'stopped' | 'waiting' | 'requested';
+export type RunEnd = 'limit' | 'stopped' | 'waiting' | 'paused' | 'requested';
 
 const at = HartBlock.offset;
-const word = (field: keyof typeof at): number => at[field] >> 2;
+// Word indices within the block: constants here, so that no hot path looks a name up.
+const PC = wordOf('pc');
+const X = wordOf('x');
+const INSTRET = wordOf('instret');
+const MIP = wordOf('mip');
+const PENDING_WORD = wordOf('pending');
+const STATE = wordOf('state');
+const EXIT_IP = wordOf('exitIp');
+const SOFTWARE_SEI = wordOf('softwareSei');
+const FAULT_ADDRESS = wordOf('faultAddress');
+const MODE = wordOf('mode');
+const MODEL_WORD = wordOf('modelCounts');
+const COUNT_ECALLS = counterIndex.ecalls;
+const COUNT_FENCES_ALL = counterIndex.fencesAll;
+const COUNT_FENCES_PAGE = counterIndex.fencesPage;
+const COUNT_INTERRUPTS = counterIndex.interrupts;
+const COUNT_KEY_WRITES = counterIndex.keyWrites;
+const COUNT_SATP_WRITES = counterIndex.satpWrites;
+const COUNT_TRAPS = counterIndex.traps;
+const COUNT_WFI = counterIndex.wfi;
+const CYCLE_OFFSET = csrWordOf('cycleOffset');
+const INSTRET_OFFSET = csrWordOf('instretOffset');
+const MCAUSE = csrWordOf('mcause');
+const MCOUNTEREN = csrWordOf('mcounteren');
+const MEDELEG = csrWordOf('medeleg');
+const MENVCFG = csrWordOf('menvcfg');
+const MEPC = csrWordOf('mepc');
+const MIDELEG = csrWordOf('mideleg');
+const MIE = csrWordOf('mie');
+const MKEYS = csrWordOf('mkeys');
+const MSTATUS = csrWordOf('mstatus');
+const MTVAL = csrWordOf('mtval');
+const MTVEC = csrWordOf('mtvec');
+const SATP = csrWordOf('satp');
+const SCAUSE = csrWordOf('scause');
+const SCOUNTEREN = csrWordOf('scounteren');
+const SENVCFG = csrWordOf('senvcfg');
+const SEPC = csrWordOf('sepc');
+const STIMECMP = csrWordOf('stimecmp');
+const STVAL = csrWordOf('stval');
+const STVEC = csrWordOf('stvec');
 
 export class Hart {
   readonly id: number;
@@ -112,8 +152,6 @@ export class Hart {
   /** The result of `readCsr` and of other 64-bit reads: two halves. */
   low = 0;
   high = 0;
-  /** The bit of SEIP that software writes, at its place. */
-  #softwareSei = 0;
   #busResult = new Int32Array(2);
   #modelEntries = 0;
 
@@ -156,36 +194,53 @@ export class Hart {
   // --- state ---
 
   get state(): number {
-    return Atomics.load(this.words, this.#block + word('state'));
+    return Atomics.load(this.words, this.#block + STATE);
   }
 
   set state(value: number) {
-    Atomics.store(this.words, this.#block + word('state'), value);
+    Atomics.store(this.words, this.#block + STATE, value);
+  }
+
+  #low(cell: number): number {
+    return this.words[this.#block + cell] as number;
+  }
+
+  #high(cell: number): number {
+    return this.words[this.#block + cell + 1] as number;
+  }
+
+  #put(cell: number, low: number, high: number): void {
+    this.words[this.#block + cell] = low;
+    this.words[this.#block + cell + 1] = high;
+  }
+
+  #setMode(mode: number): void {
+    this.words[this.#block + MODE] = mode;
   }
 
   /** A word of the hart block. */
   get(field: keyof typeof at): number {
-    return this.words[this.#block + word(field)] as number;
+    return this.words[this.#block + wordOf(field)] as number;
   }
 
   set(field: keyof typeof at, value: number): void {
-    this.words[this.#block + word(field)] = value;
+    this.words[this.#block + wordOf(field)] = value;
   }
 
   get mode(): number {
-    return this.words[this.#block + word('mode')] as number;
+    return this.words[this.#block + MODE] as number;
   }
 
   xLow(register: number): number {
-    return this.words[this.#block + word('x') + 2 * register] as number;
+    return this.words[this.#block + X + 2 * register] as number;
   }
 
   xHigh(register: number): number {
-    return this.words[this.#block + word('x') + 2 * register + 1] as number;
+    return this.words[this.#block + X + 2 * register + 1] as number;
   }
 
   setX(register: number, low: number, high: number): void {
-    const cell = this.#block + word('x') + 2 * (register === 0 ? X_SINK : register);
+    const cell = this.#block + X + 2 * (register === 0 ? X_SINK : register);
     this.words[cell] = low;
     this.words[cell + 1] = high;
   }
@@ -201,35 +256,37 @@ export class Hart {
   }
 
   get pcLow(): number {
-    return this.words[this.#block + word('pc')] as number;
+    return this.words[this.#block + PC] as number;
   }
 
   get pcHigh(): number {
-    return this.words[this.#block + word('pc') + 1] as number;
+    return this.words[this.#block + PC + 1] as number;
   }
 
   setPc(low: number, high: number): void {
-    this.words[this.#block + word('pc')] = low & ~1;
-    this.words[this.#block + word('pc') + 1] = high;
+    this.words[this.#block + PC] = low & ~1;
+    this.words[this.#block + PC + 1] = high;
   }
 
   csrLow(name: CsrCell): number {
-    return this.words[this.#block + word('csr') + 2 * csrIndex[name]] as number;
+    return this.#low(csrWordOf(name));
   }
 
   csrHigh(name: CsrCell): number {
-    return this.words[this.#block + word('csr') + 2 * csrIndex[name] + 1] as number;
+    return this.#high(csrWordOf(name));
   }
 
   setCsr(name: CsrCell, low: number, high: number): void {
-    const cell = this.#block + word('csr') + 2 * csrIndex[name];
-    this.words[cell] = low;
-    this.words[cell + 1] = high;
+    this.#put(csrWordOf(name), low, high);
   }
 
   count(name: Counter, by = 1): void {
     const index = counterIndex[name];
     this.counters[index] = (this.counters[index] as number) + by;
+  }
+
+  #tally(index: number): void {
+    this.counters[index] = (this.counters[index] as number) + 1;
   }
 
   counter(name: Counter): number {
@@ -238,27 +295,26 @@ export class Hart {
 
   get instret(): number {
     return (
-      (this.words[this.#block + word('instret') + 1] as number) * 2 ** 32 +
-      ((this.words[this.#block + word('instret')] as number) >>> 0)
+      (this.words[this.#block + INSTRET + 1] as number) * 2 ** 32 +
+      ((this.words[this.#block + INSTRET] as number) >>> 0)
     );
   }
 
   #addInstret(by: number): void {
     const next = this.instret + by;
-    this.words[this.#block + word('instret')] = next | 0;
-    this.words[this.#block + word('instret') + 1] = Math.floor(next / 2 ** 32);
+    this.words[this.#block + INSTRET] = next | 0;
+    this.words[this.#block + INSTRET + 1] = Math.floor(next / 2 ** 32);
   }
 
   /** Reset state (vol. II §3.4): M-mode, everything off, at the given address. */
   reset(pcLow: number, pcHigh: number): void {
     this.words.fill(0, this.#block, this.#block + HartBlock.sizeBytes / 4);
-    this.set('mode', PRIVILEGE.M);
-    this.setCsr('mstatus', 0, MSTATUS_HIGH);
-    this.setCsr('stimecmp', -1, -1);
+    this.#setMode(PRIVILEGE.M);
+    this.#put(MSTATUS, 0, MSTATUS_HIGH);
+    this.#put(STIMECMP, -1, -1);
     this.setPc(pcLow, pcHigh);
     this.set('domain', -1);
     this.set('thread', -1);
-    this.#softwareSei = 0;
     this.translation.pmp.reset();
     if (this.machineMode !== undefined) this.translation.pmp.open();
     this.#modelAsid();
@@ -268,8 +324,8 @@ export class Hart {
   // --- the run loop ---
 
   /**
-   * Runs until the limit (instructions, about), a stop, a WFI with nothing to do, or a request to the
-   * host. The hart's state is RUNNING meanwhile and PARKED after, so a shootdown need not wait for it.
+   * Runs until the limit (instructions, about), a stop, a WFI with nothing to do, a PAUSE, or a request
+   * to the host. The hart's state is RUNNING meanwhile and PARKED after, so a shootdown need not wait for it.
    */
   run(limit: number): RunEnd {
     this.state = HART_STATE.RUNNING;
@@ -277,12 +333,7 @@ export class Hart {
     this.translation.select();
     const end = this.#execute(limit);
     // A hart that stopped itself stays STOPPED.
-    Atomics.compareExchange(
-      this.words,
-      this.#block + word('state'),
-      HART_STATE.RUNNING,
-      HART_STATE.PARKED,
-    );
+    Atomics.compareExchange(this.words, this.#block + STATE, HART_STATE.RUNNING, HART_STATE.PARKED);
     this.#settleCounters();
     return end;
   }
@@ -300,17 +351,6 @@ export class Hart {
       if (left <= 0) return 'limit';
       const reason = this.core.run(this.base, Math.min(left, MAX_BURST), record);
       record = 0;
-      if (process.env.TR2)
-        console.log(
-          'exit',
-          reason,
-          (this.pcHigh >>> 0).toString(16),
-          (this.pcLow >>> 0).toString(16),
-          this.mode,
-          this.instret,
-          this.csrLow('scause'),
-          (this.csrLow('stval') >>> 0).toString(16),
-        );
       switch (reason) {
         case EXIT.LIMIT:
           break;
@@ -323,7 +363,7 @@ export class Hart {
           record = this.#fillFetch();
           break;
         case EXIT.DECODE:
-          this.#decodeCache.decodeAt(this.get('exitIp'));
+          this.#decodeCache.decodeAt(this.words[this.#block + EXIT_IP] as number);
           break;
         case EXIT.LOAD_MISS:
         case EXIT.STORE_MISS:
@@ -336,7 +376,7 @@ export class Hart {
           this.#csrInstruction(this.#exitImmediate());
           break;
         case EXIT.ECALL:
-          this.count('ecalls');
+          this.#tally(COUNT_ECALLS);
           this.trap(
             this.mode === PRIVILEGE.U
               ? CAUSE.ECALL_U
@@ -371,10 +411,13 @@ export class Hart {
             break;
           }
           this.#advance(4);
-          this.count('wfi');
+          this.#tally(COUNT_WFI);
           if (!this.#mayWake()) return 'waiting';
           this.#takeInterrupt();
           break;
+        case EXIT.PAUSE:
+          this.#advance(4);
+          return 'paused';
         case EXIT.SFENCE_VMA:
           this.#sfence();
           break;
@@ -400,10 +443,10 @@ export class Hart {
   }
 
   #servePending(): RunEnd | undefined {
-    const bits = Atomics.exchange(this.words, this.#block + word('pending'), 0);
+    const bits = Atomics.exchange(this.words, this.#block + PENDING_WORD, 0);
     if ((bits & PENDING.STOP) !== 0) {
       // Stays set: the next run must return as well.
-      Atomics.or(this.words, this.#block + word('pending'), PENDING.STOP);
+      Atomics.or(this.words, this.#block + PENDING_WORD, PENDING.STOP);
       return 'stopped';
     }
     this.#serve(bits);
@@ -426,7 +469,7 @@ export class Hart {
     this.translation.evictions = 0;
     this.#decodeCache.decoded = 0;
     for (let index = 0; index < MODEL_COUNTS.length; index++) {
-      const cell = this.#block + word('modelCounts') + index;
+      const cell = this.#block + MODEL_WORD + index;
       this.count(MODEL_COUNTS[index] as Counter, (this.words[cell] as number) >>> 0);
       this.words[cell] = 0;
     }
@@ -440,16 +483,16 @@ export class Hart {
   #advance(bytes: number): void {
     const low = this.pcLow;
     const next = (low + bytes) | 0;
-    this.words[this.#block + word('pc')] = next;
-    if (next >>> 0 < low >>> 0) this.words[this.#block + word('pc') + 1] = (this.pcHigh + 1) | 0;
+    this.words[this.#block + PC] = next;
+    if (next >>> 0 < low >>> 0) this.words[this.#block + PC + 1] = (this.pcHigh + 1) | 0;
   }
 
   #exitImmediate(): number {
-    return this.words[(this.get('exitIp') >> 2) + 2] as number;
+    return this.words[((this.words[this.#block + EXIT_IP] as number) >> 2) + 2] as number;
   }
 
   #statusHas(bit: number): boolean {
-    return (this.csrLow('mstatus') & bit) !== 0;
+    return (this.#low(MSTATUS) & bit) !== 0;
   }
 
   /** The instruction that the core left with was counted as retired, but traps. */
@@ -462,132 +505,134 @@ export class Hart {
 
   /** Takes an exception (vol. II §3.1.7, §3.1.8): to S if it is delegated, else to M. */
   trap(cause: number, tvalLow: number, tvalHigh: number): void {
-    this.count('traps');
-    const toS = this.mode <= PRIVILEGE.S && ((this.csrLow('medeleg') >>> cause) & 1) === 1;
+    this.#tally(COUNT_TRAPS);
+    const toS = this.mode <= PRIVILEGE.S && ((this.#low(MEDELEG) >>> cause) & 1) === 1;
     if (toS) this.#enterS(cause, 0, tvalLow, tvalHigh);
     else this.#enterM(cause, 0, tvalLow, tvalHigh);
   }
 
   #enterS(cause: number, causeHigh: number, tvalLow: number, tvalHigh: number): void {
-    const status = this.csrLow('mstatus');
-    this.setCsr('sepc', this.pcLow, this.pcHigh);
-    this.setCsr('scause', cause, causeHigh);
-    this.setCsr('stval', tvalLow, tvalHigh);
+    const status = this.#low(MSTATUS);
+    this.#put(SEPC, this.pcLow, this.pcHigh);
+    this.#put(SCAUSE, cause, causeHigh);
+    this.#put(STVAL, tvalLow, tvalHigh);
     const next =
       (status & ~(MSTATUS_BITS.SPP | MSTATUS_BITS.SPIE | MSTATUS_BITS.SIE)) |
       (this.mode === PRIVILEGE.S ? MSTATUS_BITS.SPP : 0) |
       ((status & MSTATUS_BITS.SIE) === 0 ? 0 : MSTATUS_BITS.SPIE);
-    this.setCsr('mstatus', next, MSTATUS_HIGH);
-    this.set('mode', PRIVILEGE.S);
-    this.#vector('stvec', cause, causeHigh);
+    this.#put(MSTATUS, next, MSTATUS_HIGH);
+    this.#setMode(PRIVILEGE.S);
+    this.#vector(STVEC, cause, causeHigh);
     this.translation.select();
   }
 
   #enterM(cause: number, causeHigh: number, tvalLow: number, tvalHigh: number): void {
-    const status = this.csrLow('mstatus');
-    this.setCsr('mepc', this.pcLow, this.pcHigh);
-    this.setCsr('mcause', cause, causeHigh);
-    this.setCsr('mtval', tvalLow, tvalHigh);
+    const status = this.#low(MSTATUS);
+    this.#put(MEPC, this.pcLow, this.pcHigh);
+    this.#put(MCAUSE, cause, causeHigh);
+    this.#put(MTVAL, tvalLow, tvalHigh);
     const next =
       (status & ~(MSTATUS_BITS.MPP | MSTATUS_BITS.MPIE | MSTATUS_BITS.MIE)) |
       (this.mode << MSTATUS_BITS.MPP_SHIFT) |
       ((status & MSTATUS_BITS.MIE) === 0 ? 0 : MSTATUS_BITS.MPIE);
-    this.setCsr('mstatus', next, MSTATUS_HIGH);
-    this.set('mode', PRIVILEGE.M);
+    this.#put(MSTATUS, next, MSTATUS_HIGH);
+    this.#setMode(PRIVILEGE.M);
     if (this.machineMode !== undefined) {
       this.machineMode.trap(this);
       return;
     }
-    this.#vector('mtvec', cause, causeHigh);
+    this.#vector(MTVEC, cause, causeHigh);
     this.translation.select();
   }
 
   /** Mode 1 (vectored) adds four times the cause for interrupts. */
-  #vector(name: 'stvec' | 'mtvec', cause: number, causeHigh: number): void {
-    const low = this.csrLow(name);
+  #vector(cell: number, cause: number, causeHigh: number): void {
+    const low = this.#low(cell);
     const vectored = (low & 1) === 1 && causeHigh !== 0;
-    this.setPc(low & ~3, this.csrHigh(name));
+    this.setPc(low & ~3, this.#high(cell));
     if (vectored) this.#advance(4 * cause);
   }
 
   /** MRET (vol. II §3.3.2). */
   mret(): void {
-    const status = this.csrLow('mstatus');
+    const status = this.#low(MSTATUS);
     const previous = (status >> MSTATUS_BITS.MPP_SHIFT) & 3;
     let next = (status & ~(MSTATUS_BITS.MPP | MSTATUS_BITS.MIE)) | MSTATUS_BITS.MPIE;
     if ((status & MSTATUS_BITS.MPIE) !== 0) next |= MSTATUS_BITS.MIE;
     if (previous !== PRIVILEGE.M) next &= ~MSTATUS_BITS.MPRV;
-    this.setCsr('mstatus', next, MSTATUS_HIGH);
-    this.set('mode', previous);
-    this.setPc(this.csrLow('mepc'), this.csrHigh('mepc'));
+    this.#put(MSTATUS, next, MSTATUS_HIGH);
+    this.#setMode(previous);
+    this.setPc(this.#low(MEPC), this.#high(MEPC));
     this.translation.select();
     this.#takeInterrupt();
   }
 
   sret(): void {
-    const status = this.csrLow('mstatus');
+    const status = this.#low(MSTATUS);
     const previous = (status & MSTATUS_BITS.SPP) === 0 ? PRIVILEGE.U : PRIVILEGE.S;
     let next =
       (status & ~(MSTATUS_BITS.SPP | MSTATUS_BITS.SIE | MSTATUS_BITS.MPRV)) | MSTATUS_BITS.SPIE;
     if ((status & MSTATUS_BITS.SPIE) !== 0) next |= MSTATUS_BITS.SIE;
-    this.setCsr('mstatus', next, MSTATUS_HIGH);
-    this.set('mode', previous);
-    this.setPc(this.csrLow('sepc'), this.csrHigh('sepc'));
+    this.#put(MSTATUS, next, MSTATUS_HIGH);
+    this.#setMode(previous);
+    this.setPc(this.#low(SEPC), this.#high(SEPC));
     this.translation.select();
     this.#takeInterrupt();
   }
 
   #pendingInterrupts(): number {
-    return this.#mip() & this.csrLow('mie');
+    return this.#mip() & this.#low(MIE);
   }
 
   /** WFI resumes on any enabled pending interrupt, whatever the global enables say (vol. II §3.3.3). */
   #mayWake(): boolean {
     this.pollTimer();
-    return this.#pendingInterrupts() !== 0 || this.get('pending') !== 0;
+    return (
+      this.#pendingInterrupts() !== 0 || (this.words[this.#block + PENDING_WORD] as number) !== 0
+    );
   }
 
   /** Takes the highest-priority interrupt that is pending and enabled, if there is one. */
   #takeInterrupt(): void {
     const pending = this.#pendingInterrupts();
     if (pending === 0) return;
-    const status = this.csrLow('mstatus');
-    const delegated = this.csrLow('mideleg');
+    const status = this.#low(MSTATUS);
+    const delegated = this.#low(MIDELEG);
     const { mode } = this;
     const forM = pending & ~delegated;
     const forS = pending & delegated;
     if (forM !== 0 && (mode < PRIVILEGE.M || (status & MSTATUS_BITS.MIE) !== 0)) {
-      this.count('interrupts');
+      this.#tally(COUNT_INTERRUPTS);
       this.#enterM(highest(forM), 1 << 31, 0, 0);
     } else if (
       forS !== 0 &&
       (mode < PRIVILEGE.S || (mode === PRIVILEGE.S && (status & MSTATUS_BITS.SIE) !== 0))
     ) {
-      this.count('interrupts');
+      this.#tally(COUNT_INTERRUPTS);
       this.#enterS(highest(forS), 1 << 31, 0, 0);
     }
   }
 
   // --- timers ---
 
-  #deadline(cell: 'stimecmp'): number {
-    return (this.csrHigh(cell) >>> 0) * 2 ** 32 + (this.csrLow(cell) >>> 0);
+  #deadline(): number {
+    return (this.#high(STIMECMP) >>> 0) * 2 ** 32 + (this.#low(STIMECMP) >>> 0);
   }
 
   #hasSstc(): boolean {
-    return (this.csrHigh('menvcfg') & MENVCFG_HIGH_STCE) !== 0;
+    return (this.#high(MENVCFG) & MENVCFG_HIGH_STCE) !== 0;
   }
 
   /** Sets MTIP, and STIP where Sstc is on, as time has it. */
   pollTimer(): void {
     const now = this.clock.now();
     this.#setTimerLine(IRQ.MTI, now >= this.#machineTimer.timerDeadline(this.id));
-    if (this.#hasSstc()) this.#setTimerLine(IRQ.STI, now >= this.#deadline('stimecmp'));
+    if (this.#hasSstc()) this.#setTimerLine(IRQ.STI, now >= this.#deadline());
   }
 
   /** The owner's own lines: whoever sets one looks for interrupts afterwards. */
   #setTimerLine(bit: number, level: boolean): void {
-    const index = this.#block + word('mip');
+    const index = this.#block + MIP;
     if (level) Atomics.or(this.words, index, 1 << bit);
     else Atomics.and(this.words, index, ~(1 << bit));
   }
@@ -595,11 +640,11 @@ export class Hart {
   /** Ticks until a timer that is enabled fires; Infinity if none will. */
   ticksToTimer(): number {
     const now = this.clock.now();
-    const mie = this.csrLow('mie');
+    const mie = this.#low(MIE);
     let soonest = Infinity;
     if ((mie & (1 << IRQ.MTI)) !== 0) soonest = this.#machineTimer.timerDeadline(this.id) - now;
     if ((mie & (1 << IRQ.STI)) !== 0 && this.#hasSstc())
-      soonest = Math.min(soonest, this.#deadline('stimecmp') - now);
+      soonest = Math.min(soonest, this.#deadline() - now);
     return Math.max(0, soonest);
   }
 
@@ -610,7 +655,7 @@ export class Hart {
   park(maxMs: number): void {
     const ticks = this.ticksToTimer();
     const timeout = Math.min(maxMs, ticks / 10_000);
-    if (timeout > 0) Atomics.wait(this.words, this.#block + word('pending'), 0, timeout);
+    if (timeout > 0) Atomics.wait(this.words, this.#block + PENDING_WORD, 0, timeout);
   }
 
   /** Whether a hart that waits in WFI has something to do now. */
@@ -632,7 +677,7 @@ export class Hart {
       return 0;
     }
     if (translation.remember(this.pcLow, this.pcHigh, 'fetch')) return 0;
-    if (translation.hostAddress(2) !== 0) return this.#recordAtPc();
+    if (translation.hostAddress() !== 0) return this.#recordAtPc();
     this.trap(CAUSE.FETCH_ACCESS, this.pcLow, this.pcHigh);
     return 0;
   }
@@ -643,15 +688,15 @@ export class Hart {
    */
   #finishAccess(): void {
     // The record and not the memory at pc says what was to be done: the memory may have changed since.
-    const record = this.get('exitIp') >> 2;
+    const record = (this.words[this.#block + EXIT_IP] as number) >> 2;
     const head = this.words[record] as number;
     const operation = head & 0xff;
     const length = ((head >>> 8) & 0xff) / 8;
     const bytes = ACCESS_BYTES[operation] as number;
     const flags = ACCESS_FLAGS[operation] as number;
     const isLoad = (flags & ACCESS.LOAD) !== 0;
-    const low = this.get('faultAddress');
-    const high = this.words[this.#block + word('faultAddress') + 1] as number;
+    const low = this.words[this.#block + FAULT_ADDRESS] as number;
+    const high = this.words[this.#block + FAULT_ADDRESS + 1] as number;
     if ((flags & ACCESS.ATOMIC) !== 0) {
       if ((low & (bytes - 1)) !== 0) {
         this.trap(isLoad ? CAUSE.LOAD_MISALIGNED : CAUSE.STORE_MISALIGNED, low, high);
@@ -668,7 +713,7 @@ export class Hart {
       return;
     }
     if (translation.remember(low, high, isLoad ? 'load' : 'store')) return;
-    const host = translation.hostAddress(bytes);
+    const host = translation.hostAddress();
     // Neither devices nor pages that PMP cuts support atomics here (PMA; vol. II §3.6.3).
     if (
       (flags & ACCESS.ATOMIC) !== 0 ||
@@ -765,8 +810,8 @@ export class Hart {
     flags: number,
     length: number,
   ): void {
-    const low = this.get('faultAddress');
-    const high = this.words[this.#block + word('faultAddress') + 1] as number;
+    const low = this.words[this.#block + FAULT_ADDRESS] as number;
+    const high = this.words[this.#block + FAULT_ADDRESS + 1] as number;
     const inFirst = 4096 - (low & 0xfff);
     const first = this.#hostOfPart(low, high, inFirst, isLoad);
     if (first === 0) return;
@@ -796,7 +841,7 @@ export class Hart {
       this.trap(fault, low, high);
       return 0;
     }
-    const host = this.translation.hostAddress(bytes);
+    const host = this.translation.hostAddress();
     if (host === 0) this.trap(isLoad ? CAUSE.LOAD_ACCESS : CAUSE.STORE_ACCESS, low, high);
     return host;
   }
@@ -814,7 +859,7 @@ export class Hart {
     const low = (this.pcLow + offset) | 0;
     const high = low >>> 0 < this.pcLow >>> 0 ? (this.pcHigh + 1) | 0 : this.pcHigh;
     const fault = this.translation.translate(low, high, 'fetch', 2);
-    const host = fault === NO_FAULT ? this.translation.hostAddress(2) : 0;
+    const host = fault === NO_FAULT ? this.translation.hostAddress() : 0;
     if (fault !== NO_FAULT || host === 0) {
       this.trap(fault === NO_FAULT ? CAUSE.FETCH_ACCESS : fault, low, high);
       return undefined;
@@ -858,7 +903,7 @@ export class Hart {
 
   /** sfence.vma for every address, of one ASID or (`asid` < 0) of all. */
   fenceAll(asid: number): void {
-    this.count('fencesAll');
+    this.#tally(COUNT_FENCES_ALL);
     if (asid < 0) this.translation.flushAll();
     else this.translation.flushAsid(asid);
     if (this.#modelEntries > 0)
@@ -867,7 +912,7 @@ export class Hart {
 
   /** sfence.vma for one address. */
   fencePage(low: number, high: number, asid: number): void {
-    this.count('fencesPage');
+    this.#tally(COUNT_FENCES_PAGE);
     this.translation.flushPage(low, high, asid);
     if (this.#modelEntries > 0) {
       const page = (BigInt(high >>> 0) << 32n) | BigInt(low >>> 0);
@@ -916,7 +961,7 @@ export class Hart {
   }
 
   #modelAsid(): void {
-    const satpHigh = this.csrHigh('satp');
+    const satpHigh = this.#high(SATP);
     const on = this.#modelEntries > 0 && satpHigh >>> 28 === SATP_SV39;
     this.words[((this.base + MODEL_OFFSET) >> 2) + (ModelTlb.offset.asid >> 2)] = on
       ? (satpHigh >>> 12) & 0xffff
@@ -988,41 +1033,41 @@ export class Hart {
   }
 
   #mayReadCounter(bit: number): boolean {
-    if (this.mode < PRIVILEGE.M && ((this.csrLow('mcounteren') >>> bit) & 1) === 0) return false;
-    return this.mode !== PRIVILEGE.U || ((this.csrLow('scounteren') >>> bit) & 1) === 1;
+    if (this.mode < PRIVILEGE.M && ((this.#low(MCOUNTEREN) >>> bit) & 1) === 0) return false;
+    return this.mode !== PRIVILEGE.U || ((this.#low(SCOUNTEREN) >>> bit) & 1) === 1;
   }
 
   /** Reads a CSR into `low` and `high`; false if there is none, or the mode may not read it now. */
   readCsr(number: number): boolean {
     switch (number) {
       case CSR.sstatus:
-        return this.#give(this.csrLow('mstatus') & SSTATUS_MASK, 2);
+        return this.#give(this.#low(MSTATUS) & SSTATUS_MASK, 2);
       case CSR.sie:
-        return this.#give(this.csrLow('mie') & this.csrLow('mideleg'), 0);
+        return this.#give(this.#low(MIE) & this.#low(MIDELEG), 0);
       case CSR.sip:
-        return this.#give(this.#mip() & this.csrLow('mideleg'), 0);
+        return this.#give(this.#mip() & this.#low(MIDELEG), 0);
       case CSR.mip:
         return this.#give(this.#mip(), 0);
       case CSR.satp:
         if (this.mode === PRIVILEGE.S && this.#statusHas(MSTATUS_BITS.TVM)) return false;
-        return this.#give(this.csrLow('satp'), this.csrHigh('satp'));
+        return this.#give(this.#low(SATP), this.#high(SATP));
       case CSR.stimecmp:
         if (
           this.mode === PRIVILEGE.S &&
-          (!this.#hasSstc() || ((this.csrLow('mcounteren') >>> 1) & 1) === 0)
+          (!this.#hasSstc() || ((this.#low(MCOUNTEREN) >>> 1) & 1) === 0)
         )
           return false;
-        return this.#give(this.csrLow('stimecmp'), this.csrHigh('stimecmp'));
+        return this.#give(this.#low(STIMECMP), this.#high(STIMECMP));
       case CSR.cycle:
-        return this.#mayReadCounter(0) && this.#giveCount('cycleOffset');
+        return this.#mayReadCounter(0) && this.#giveCount(CYCLE_OFFSET);
       case CSR.time:
         return this.#mayReadCounter(1) && this.#giveNumber(this.clock.now());
       case CSR.instret:
-        return this.#mayReadCounter(2) && this.#giveCount('instretOffset');
+        return this.#mayReadCounter(2) && this.#giveCount(INSTRET_OFFSET);
       case CSR.mcycle:
-        return this.#giveCount('cycleOffset');
+        return this.#giveCount(CYCLE_OFFSET);
       case CSR.minstret:
-        return this.#giveCount('instretOffset');
+        return this.#giveCount(INSTRET_OFFSET);
       case CSR.misa:
         return this.#give(MISA_LOW, MISA_HIGH);
       case CSR.mhartid:
@@ -1034,7 +1079,7 @@ export class Hart {
       case CSR.mcountinhibit:
         return this.#give(0, 0);
       case CSR.mkeys:
-        return this.translation.hasKeys && this.#give(this.csrLow('mkeys'), this.csrHigh('mkeys'));
+        return this.translation.hasKeys && this.#give(this.#low(MKEYS), this.#high(MKEYS));
       case CSR.tselect:
         // One trigger exists that is hard-wired to type 0: none (Sdtrig: "there is no trigger at this tselect").
         return this.#give(0, 0);
@@ -1081,20 +1126,20 @@ export class Hart {
       case CSR.mstatus:
       case CSR.sstatus: {
         const mask = number === CSR.mstatus ? MSTATUS_WRITABLE : SSTATUS_MASK;
-        let next = (this.csrLow('mstatus') & ~mask) | (low & mask);
+        let next = (this.#low(MSTATUS) & ~mask) | (low & mask);
         // MPP = 2 is reserved: keep what was there.
         if (((next >> MSTATUS_BITS.MPP_SHIFT) & 3) === 2)
-          next = (next & ~MSTATUS_BITS.MPP) | (this.csrLow('mstatus') & MSTATUS_BITS.MPP);
-        this.setCsr('mstatus', next, MSTATUS_HIGH);
+          next = (next & ~MSTATUS_BITS.MPP) | (this.#low(MSTATUS) & MSTATUS_BITS.MPP);
+        this.#put(MSTATUS, next, MSTATUS_HIGH);
         this.translation.select();
         return;
       }
       case CSR.mie:
-        this.setCsr('mie', low & ALL_INTERRUPTS, 0);
+        this.#put(MIE, low & ALL_INTERRUPTS, 0);
         return;
       case CSR.sie: {
-        const mask = this.csrLow('mideleg');
-        this.setCsr('mie', (this.csrLow('mie') & ~mask) | (low & mask), 0);
+        const mask = this.#low(MIDELEG);
+        this.#put(MIE, (this.#low(MIE) & ~mask) | (low & mask), 0);
         return;
       }
       case CSR.mip:
@@ -1102,10 +1147,10 @@ export class Hart {
         this.#changeMip(number, low, ~low);
         return;
       case CSR.medeleg:
-        this.setCsr('medeleg', low & DELEGABLE_EXCEPTIONS, 0);
+        this.#put(MEDELEG, low & DELEGABLE_EXCEPTIONS, 0);
         return;
       case CSR.mideleg:
-        this.setCsr('mideleg', low & S_INTERRUPTS, 0);
+        this.#put(MIDELEG, low & S_INTERRUPTS, 0);
         return;
       case CSR.satp: {
         const mode = high >>> 28;
@@ -1114,33 +1159,33 @@ export class Hart {
         return;
       }
       case CSR.stimecmp:
-        this.setCsr('stimecmp', low, high);
+        this.#put(STIMECMP, low, high);
         this.pollTimer();
         return;
       case CSR.mtvec:
       case CSR.stvec:
-        this.setCsr(number === CSR.mtvec ? 'mtvec' : 'stvec', (low & 3) > 1 ? low & ~3 : low, high);
+        this.#put(number === CSR.mtvec ? MTVEC : STVEC, (low & 3) > 1 ? low & ~3 : low, high);
         return;
       case CSR.mepc:
       case CSR.sepc:
-        this.setCsr(number === CSR.mepc ? 'mepc' : 'sepc', low & ~1, high);
+        this.#put(number === CSR.mepc ? MEPC : SEPC, low & ~1, high);
         return;
       case CSR.menvcfg:
-        this.setCsr('menvcfg', low & ENVCFG_FIOM, high & MENVCFG_HIGH_STCE);
+        this.#put(MENVCFG, low & ENVCFG_FIOM, high & MENVCFG_HIGH_STCE);
         this.pollTimer();
         return;
       case CSR.mcounteren:
       case CSR.scounteren: // 32 bits wide
-        this.setCsr(number === CSR.mcounteren ? 'mcounteren' : 'scounteren', low, 0);
+        this.#put(number === CSR.mcounteren ? MCOUNTEREN : SCOUNTEREN, low, 0);
         return;
       case CSR.mcycle:
-        this.#setCount('cycleOffset', low, high);
+        this.#setCount(CYCLE_OFFSET, low, high);
         return;
       case CSR.minstret:
-        this.#setCount('instretOffset', low, high);
+        this.#setCount(INSTRET_OFFSET, low, high);
         return;
       case CSR.senvcfg:
-        this.setCsr('senvcfg', low & ENVCFG_FIOM, 0);
+        this.#put(SENVCFG, low & ENVCFG_FIOM, 0);
         return;
       case CSR.mkeys:
         this.setKeys(low, high);
@@ -1173,49 +1218,53 @@ export class Hart {
    * bit that M writes (vol. II §3.1.9), so that bit is kept apart.
    */
   #changeMip(number: number, set: number, clear: number): void {
-    const index = this.#block + word('mip');
+    const index = this.#block + MIP;
     let writable = 1 << IRQ.SSI;
-    if (number === CSR.sip) writable &= this.csrLow('mideleg');
+    if (number === CSR.sip) writable &= this.#low(MIDELEG);
     else {
       if (!this.#hasSstc()) writable |= 1 << IRQ.STI;
-      this.#softwareSei = ((this.#softwareSei & ~clear) | set) & (1 << IRQ.SEI);
+      const mine = this.#block + SOFTWARE_SEI;
+      this.words[mine] = (((this.words[mine] as number) & ~clear) | set) & (1 << IRQ.SEI);
     }
     if ((set & writable) !== 0) Atomics.or(this.words, index, set & writable);
     if ((clear & writable) !== 0) Atomics.and(this.words, index, ~(clear & writable));
   }
 
   #mip(): number {
-    return Atomics.load(this.words, this.#block + word('mip')) | this.#softwareSei;
+    return (
+      Atomics.load(this.words, this.#block + MIP) |
+      (this.words[this.#block + SOFTWARE_SEI] as number)
+    );
   }
 
   /** A counter: instructions retired before this one, and what software added by writing it. */
-  #giveCount(offset: 'cycleOffset' | 'instretOffset'): true {
-    const low = this.get('instret') >>> 0;
-    const high = this.words[this.#block + word('instret') + 1] as number;
-    const sum = low + (this.csrLow(offset) >>> 0);
-    return this.#give(sum | 0, (high + this.csrHigh(offset) + (sum >= 2 ** 32 ? 1 : 0)) | 0);
+  #giveCount(offset: number): true {
+    const low = (this.words[this.#block + INSTRET] as number) >>> 0;
+    const high = this.words[this.#block + INSTRET + 1] as number;
+    const sum = low + (this.#low(offset) >>> 0);
+    return this.#give(sum | 0, (high + this.#high(offset) + (sum >= 2 ** 32 ? 1 : 0)) | 0);
   }
 
   /** The next instruction reads what was written: this one adds no count (vol. II §3.1.10). */
-  #setCount(offset: 'cycleOffset' | 'instretOffset', low: number, high: number): void {
-    this.setCsr(offset, 0, 0);
+  #setCount(offset: number, low: number, high: number): void {
+    this.#put(offset, 0, 0);
     this.#giveCount(offset);
     const from = (low >>> 0) - (this.low >>> 0) - 1;
-    this.setCsr(offset, from | 0, (high - this.high - (from < 0 ? 1 : 0)) | 0);
+    this.#put(offset, from | 0, (high - this.high - (from < 0 ? 1 : 0)) | 0);
   }
 
   /** Installs a root and ASID; translations of other roots and ASIDs stay where they are. */
   setSatp(low: number, high: number): void {
-    this.setCsr('satp', low, high); // the PPN has 44 bits, the ASID 16: every bit is kept
-    this.count('satpWrites');
+    this.#put(SATP, low, high); // the PPN has 44 bits, the ASID 16: every bit is kept
+    this.#tally(COUNT_SATP_WRITES);
     if (this.#modelEntries > 0) this.#modelAsid();
     this.translation.select();
   }
 
   /** Rights over the protection keys: bit 2k access, bit 2k+1 write. */
   setKeys(low: number, high: number): void {
-    this.setCsr('mkeys', low, high);
-    this.count('keyWrites');
+    this.#put(MKEYS, low, high);
+    this.#tally(COUNT_KEY_WRITES);
     this.translation.select();
   }
 }

@@ -16,7 +16,7 @@ import { setInterruptLine, signalHart } from './hart-lines.ts';
 import { RAM_BASE } from './physical-map.ts';
 
 /** What the machine implements, for the device tree. */
-export const ISA_STRING = 'rv64imac_zicntr_zicsr_zifencei_sstc';
+export const ISA_STRING = 'rv64imac_zicntr_zicsr_zifencei_zihintpause_sstc';
 
 export interface MachineSpec {
   readonly harts: number;

@@ -10,16 +10,16 @@
  */
 import type { CoreExports } from './core/generate.ts';
 import {
-  csrIndex,
+  csrWordOf,
   DataEntry,
   EMPTY_TAG_FLIP,
   FETCH_TABLE_OFFSET,
   FetchEntry,
-  HartBlock,
   PRIVILEGE,
   TLB_BYTES,
   TLB_CONTEXTS,
   TLB_ENTRIES,
+  wordOf,
 } from './core/hart-block.ts';
 import { SHAPE_GLOBAL, SHAPE_UNTRANSLATED, TLB_OFFSET } from './core/tlb-model.ts';
 import type { DecodeCache } from './decode-cache.ts';
@@ -33,6 +33,7 @@ export const PTE = { V: 1, R: 2, W: 4, X: 8, U: 16, G: 32, A: 64, D: 128 } as co
 export const PTE_KEY_SHIFT_HIGH = 22;
 const PTE_KEY_MASK_HIGH = 31 << PTE_KEY_SHIFT_HIGH;
 const PTE_RESERVED_HIGH = -(1 << PTE_KEY_SHIFT_HIGH);
+const PPN_LOW_MASK = 0x3fffff;
 const PPN_HIGH_MASK = 0x3fffff;
 const SATP_SV39 = 8;
 
@@ -89,6 +90,15 @@ const MAX_LEVEL = 2;
 /** Brings SUM and MXR to bits 2 and 3. */
 const HINT_SHIFT = 16;
 
+// Word indices within the hart block: constants here, so that no hot path looks a name up.
+const MODE = wordOf('mode');
+const HIGH = wordOf('high');
+const FETCH_TLB = wordOf('fetchTlb');
+const DATA_TLB = wordOf('dataTlb');
+const MSTATUS = csrWordOf('mstatus');
+const SATP = csrWordOf('satp');
+const MKEYS = csrWordOf('mkeys');
+
 /** The entries of the soft TLB, in words. */
 const DATA_WORDS = DataEntry.sizeBytes >> 2;
 const READ = DataEntry.offset.readTag >> 2;
@@ -97,9 +107,36 @@ const DATA_PAGE = DataEntry.offset.page >> 2;
 const DATA_SHAPE = DataEntry.offset.shape >> 2;
 const FETCH_WORDS = FetchEntry.sizeBytes >> 2;
 const FETCH_DECODED = FetchEntry.offset.decoded >> 2;
+/** Address bits within a superpage, by level; 0 for a page. */
+const SUPERPAGE_SHIFT = [0, 21, 30, 0] as const;
 const FETCH_SHAPE = FetchEntry.offset.shape >> 2;
 
+/**
+ * Told of every translation that enters the soft TLB, and of every access that may not. `page` is the
+ * physical address of the page, `rights` those of PTE.R, W and X that the regime has on it.
+ */
+export type TranslationObserver = (
+  low: number,
+  high: number,
+  page: number,
+  rights: number,
+  mode: number,
+  isTranslated: boolean,
+) => void;
+
+/** A live entry of the soft TLB, for those who look on. */
+export interface TlbEntry {
+  readonly low: number;
+  readonly high: number;
+  /** Page of RAM, from its start. */
+  readonly page: number;
+  readonly rights: number;
+  readonly asid: number;
+}
+
 export class Translation {
+  /** For an oracle; undefined costs a look. */
+  observer: TranslationObserver | undefined;
   readonly pmp: PmpTable = new PmpTable();
   /** PTE bits 58-54 select a key and `mkeys` is consulted. Fixed when the machine is built. */
   readonly hasKeys: boolean;
@@ -109,14 +146,18 @@ export class Translation {
   readonly #block: number;
   readonly #at: number;
   readonly #ram: number;
-  readonly #ramBase: number;
-  readonly #ramBytes: number;
+  readonly #firstPage: number;
+  readonly #pages: number;
   readonly #decodeCache: DecodeCache;
 
   readonly #evicted = (): void => this.flushFetch();
 
-  /** Physical address of the last walk. */
-  physical = 0;
+  /** Page number of the last walk, its low 22 bits and what is above; nothing here needs a double. */
+  #ppnLow = 0;
+  #ppnHigh = 0;
+  #offset = 0;
+  /** Linear-memory address of that page, 0 if it is no RAM. */
+  #host = 0;
   #leafLow = 0;
   #level = 0;
   #isTranslated = false;
@@ -128,8 +169,15 @@ export class Translation {
   /** The context that a mode with SUM and MXR had last: it mostly has it still. */
   readonly #hints: Uint8Array = new Uint8Array(16);
   readonly #lastUse: Float64Array = new Float64Array(TLB_CONTEXTS);
-  /** The table holds pieces of superpages: a fence for one address has to look for them. */
-  readonly #hasSuperpage: Uint8Array = new Uint8Array(TLB_CONTEXTS);
+  /**
+   * Which superpages a table may hold pieces of, hashed into a bit each, for levels 1 and 2: a fence for
+   * one address has to look for them.
+   */
+  readonly #superpages: Int32Array = new Int32Array(2 * TLB_CONTEXTS);
+  /** Indices that were filled since a table was last empty, so that emptying it need not visit all. */
+  readonly #filled: Uint8Array = new Uint8Array(TLB_CONTEXTS * TLB_ENTRIES);
+  /** How many of them; one more than there is room for: nobody knows which. */
+  readonly #filledCount: Int32Array = new Int32Array(TLB_CONTEXTS).fill(TLB_ENTRIES + 1);
   #useClock = 0;
   #current = -1;
   #currentData = -1;
@@ -152,23 +200,20 @@ export class Translation {
     this.#block = environment.hartBase;
     this.#at = environment.hartBase >> 2;
     this.#ram = environment.ram;
-    this.#ramBase = environment.ramBase;
-    this.#ramBytes = environment.ramBytes;
+    this.#firstPage = environment.ramBase / 4096;
+    this.#pages = environment.ramBytes / 4096;
     this.hasKeys = environment.hasKeys;
     this.#decodeCache = environment.decodeCache;
   }
 
-  #csrLow(name: keyof typeof csrIndex): number {
-    return this.#words[this.#at + (HartBlock.offset.csr >> 2) + 2 * csrIndex[name]] as number;
-  }
-
-  #csrHigh(name: keyof typeof csrIndex): number {
-    return this.#words[this.#at + (HartBlock.offset.csr >> 2) + 2 * csrIndex[name] + 1] as number;
+  /** A word of the hart block. */
+  #word(index: number): number {
+    return this.#words[this.#at + index] as number;
   }
 
   /** The privilege that loads and stores have: MPRV lends M the one in MPP (vol. II §3.1.6.3). */
   #dataMode(mode: number): number {
-    const mstatus = this.#csrLow('mstatus');
+    const mstatus = this.#word(MSTATUS);
     return mode === PRIVILEGE.M && (mstatus & MSTATUS_BITS.MPRV) !== 0
       ? (mstatus >> MSTATUS_BITS.MPP_SHIFT) & 3
       : mode;
@@ -179,18 +224,17 @@ export class Translation {
    * MPRV, MPP or keys.
    */
   select(): void {
-    const mode = this.#words[this.#at + (HartBlock.offset.mode >> 2)] as number;
+    const mode = this.#word(MODE);
     const dataMode = this.#dataMode(mode);
     this.#current = this.#find(dataMode === mode ? this.#dataRegime(mode) : mode);
     this.#currentData = dataMode === mode ? this.#current : this.#find(this.#dataRegime(dataMode));
-    this.#words[this.#at + (HartBlock.offset.fetchTlb >> 2)] =
-      this.#table(this.#current) + FETCH_TABLE_OFFSET;
-    this.#words[this.#at + (HartBlock.offset.dataTlb >> 2)] = this.#table(this.#currentData);
+    this.#words[this.#at + FETCH_TLB] = this.#table(this.#current) + FETCH_TABLE_OFFSET;
+    this.#words[this.#at + DATA_TLB] = this.#table(this.#currentData);
   }
 
   #dataRegime(mode: number): number {
     const bits =
-      this.#csrLow('mstatus') &
+      this.#word(MSTATUS) &
       (mode === PRIVILEGE.S ? MSTATUS_BITS.SUM | MSTATUS_BITS.MXR : MSTATUS_BITS.MXR);
     return mode === PRIVILEGE.M ? mode : mode | bits;
   }
@@ -201,10 +245,10 @@ export class Translation {
 
   #find(regime: number): number {
     const translated = (regime & 3) !== PRIVILEGE.M;
-    const satpLow = translated ? this.#csrLow('satp') : 0;
-    const satpHigh = translated ? this.#csrHigh('satp') : 0;
-    const keysLow = translated && this.hasKeys ? this.#csrLow('mkeys') : 0;
-    const keysHigh = translated && this.hasKeys ? this.#csrHigh('mkeys') : 0;
+    const satpLow = translated ? this.#word(SATP) : 0;
+    const satpHigh = translated ? this.#word(SATP + 1) : 0;
+    const keysLow = translated && this.hasKeys ? this.#word(MKEYS) : 0;
+    const keysHigh = translated && this.hasKeys ? this.#word(MKEYS + 1) : 0;
     const regimes = this.#regimes;
     const hint = (regime & 3) | ((regime >> HINT_SHIFT) & 12);
     let victim = 0;
@@ -244,13 +288,19 @@ export class Translation {
   #clear(context: number): void {
     const words = this.#words;
     const data = this.#table(context) >> 2;
-    for (let n = 0, entry = data; n < TLB_ENTRIES; n++, entry += DATA_WORDS) {
-      const empty = (n << 12) ^ EMPTY_TAG_FLIP;
-      words[entry + READ] = empty;
-      words[entry + WRITE] = empty;
+    const fetches = data + (FETCH_TABLE_OFFSET >> 2);
+    const count = this.#filledCount[context] as number;
+    const knowsAll = count <= TLB_ENTRIES;
+    for (let n = 0; n < (knowsAll ? count : TLB_ENTRIES); n++) {
+      const index = knowsAll ? (this.#filled[context * TLB_ENTRIES + n] as number) : n;
+      const empty = (index << 12) ^ EMPTY_TAG_FLIP;
+      words[data + index * DATA_WORDS + READ] = empty;
+      words[data + index * DATA_WORDS + WRITE] = empty;
+      words[fetches + index * FETCH_WORDS] = empty;
     }
-    this.#clearFetch(context);
-    this.#hasSuperpage[context] = 0;
+    this.#filledCount[context] = 0;
+    this.#superpages[2 * context] = 0;
+    this.#superpages[2 * context + 1] = 0;
   }
 
   #clearFetch(context: number): void {
@@ -302,7 +352,9 @@ export class Translation {
       if (words[data + WRITE] === page && words[data + WRITE + 1] === high)
         words[data + WRITE] = page ^ EMPTY_TAG_FLIP;
       if (words[fetch] === page && words[fetch + 1] === high) words[fetch] = page ^ EMPTY_TAG_FLIP;
-      if (this.#hasSuperpage[context] === 1) this.#dropSuperpage(context, low, high);
+      const mega = (this.#superpages[2 * context] as number) & superpageBit(low, high, 1);
+      const giga = (this.#superpages[2 * context + 1] as number) & superpageBit(low, high, 2);
+      if ((mega | giga) !== 0) this.#dropSuperpage(context, low, high);
     }
   }
 
@@ -314,13 +366,14 @@ export class Translation {
     for (let n = 0; n < TLB_ENTRIES; n++) {
       const empty = (n << 12) ^ EMPTY_TAG_FLIP;
       const entry = data + n * DATA_WORDS;
-      if (isPieceOf(words, entry + READ, words[entry + DATA_SHAPE] as number, low, high))
-        words[entry + READ] = empty;
-      if (isPieceOf(words, entry + WRITE, words[entry + DATA_SHAPE] as number, low, high))
-        words[entry + WRITE] = empty;
+      const shift = SUPERPAGE_SHIFT[(words[entry + DATA_SHAPE] as number) & 3] as number;
+      if (shift !== 0) {
+        if (isInSame(words, entry + READ, shift, low, high)) words[entry + READ] = empty;
+        if (isInSame(words, entry + WRITE, shift, low, high)) words[entry + WRITE] = empty;
+      }
       const fetch = fetches + n * FETCH_WORDS;
-      if (isPieceOf(words, fetch, words[fetch + FETCH_SHAPE] as number, low, high))
-        words[fetch] = empty;
+      const fetchShift = SUPERPAGE_SHIFT[(words[fetch + FETCH_SHAPE] as number) & 3] as number;
+      if (fetchShift !== 0 && isInSame(words, fetch, fetchShift, low, high)) words[fetch] = empty;
     }
   }
 
@@ -348,24 +401,24 @@ export class Translation {
    * @returns NO_FAULT, with the result in `physical`, or the exception code
    */
   translate(low: number, high: number, access: AccessKind, bytes: number): number {
-    const mode = this.#words[this.#at + (HartBlock.offset.mode >> 2)] as number;
+    const mode = this.#word(MODE);
     const effective = access === 'fetch' ? mode : this.#dataMode(mode);
     const fault = this.#walk(low, high, access, effective);
     if (fault !== NO_FAULT) return fault;
     this.#cacheable = true;
     if (this.pmp.isActive(effective)) {
       if (!this.pmp.allows(this.physical, bytes, access, effective)) return ACCESS_FAULT[access];
-      this.#cacheable = this.pmp.isUniform(this.physical - (this.physical % 4096), 4096);
+      this.#cacheable = this.pmp.isUniform(this.physical - this.#offset, 4096);
     }
     return NO_FAULT;
   }
 
   #walk(low: number, high: number, access: AccessKind, mode: number): number {
-    const satpHigh = this.#csrHigh('satp');
+    const satpHigh = this.#word(SATP + 1);
     this.#level = 0;
     this.#isTranslated = false;
     if (mode === PRIVILEGE.M || satpHigh >>> 28 !== SATP_SV39) {
-      this.physical = (high >>> 0) * 2 ** 32 + (low >>> 0);
+      this.#locate((low >>> 12) | ((high & 3) << 20), high >>> 2, low);
       this.#leafLow = PTE.R | PTE.W | PTE.X | PTE.D | PTE.G;
       return NO_FAULT;
     }
@@ -373,7 +426,10 @@ export class Translation {
     // Bits 63 to 39 must equal bit 38.
     const sign = high >> 6;
     if (sign !== 0 && sign !== -1) return PAGE_FAULT[access];
-    let table = ((this.#csrLow('satp') >>> 0) + (satpHigh & 0xfff) * 2 ** 32) * 4096;
+    const asksPmp = this.pmp.isActive(PRIVILEGE.S);
+    const satpLow = this.#word(SATP);
+    let ppnLow = satpLow & PPN_LOW_MASK;
+    let ppnHigh = (satpLow >>> 22) | ((satpHigh & 0xfff) << 10);
     for (let level = MAX_LEVEL; level >= 0; level--) {
       const vpn =
         level === 2
@@ -382,30 +438,29 @@ export class Translation {
             ? (low >>> 21) & 0x1ff
             : (low >>> 12) & 0x1ff;
       // Step 2. The table's address is physical; the access is one of S-mode.
-      const address = table + vpn * 8;
-      const host = this.#hostOf(address, 8);
+      const table = this.#hostOf(ppnLow, ppnHigh);
       if (
-        host === 0 ||
-        (this.pmp.isActive(PRIVILEGE.S) && !this.pmp.allows(address, 8, 'load', PRIVILEGE.S))
+        table === 0 ||
+        (asksPmp && !this.pmp.allows(addressOf(ppnLow, ppnHigh) + vpn * 8, 8, 'load', PRIVILEGE.S))
       ) {
         return ACCESS_FAULT[access];
       }
-      const pteLow = this.#core.atomicLoad64(this.#block, host);
-      const pteHigh = this.#words[this.#at + (HartBlock.offset.high >> 2)] as number;
+      const pteLow = this.#core.atomicLoad64(this.#block, table + vpn * 8);
+      const pteHigh = this.#word(HIGH);
       // Step 3. W without R is reserved; so are the high bits, but for keys where the machine has them.
       if ((pteLow & PTE.V) === 0 || (pteLow & (PTE.R | PTE.W)) === PTE.W) return PAGE_FAULT[access];
       const reserved = this.hasKeys ? PTE_RESERVED_HIGH & ~PTE_KEY_MASK_HIGH : PTE_RESERVED_HIGH;
       if ((pteHigh & reserved) !== 0) return PAGE_FAULT[access];
-      const ppn = (pteLow >>> 10) + (pteHigh & PPN_HIGH_MASK) * 2 ** 22;
+      ppnLow = pteLow >>> 10;
+      ppnHigh = pteHigh & PPN_HIGH_MASK;
       if ((pteLow & (PTE.R | PTE.X)) === 0) {
         // Step 4. A, D and U are reserved in a pointer to the next level.
         if ((pteLow & (PTE.A | PTE.D | PTE.U)) !== 0) return PAGE_FAULT[access];
-        table = ppn * 4096;
         continue;
       }
       // Step 5, misaligned superpage.
-      const pagesBelow = 512 ** level;
-      if (ppn % pagesBelow !== 0) return PAGE_FAULT[access];
+      const below = level === 2 ? 0x3ffff : level === 1 ? 0x1ff : 0;
+      if ((ppnLow & below) !== 0) return PAGE_FAULT[access];
       // Step 6. Permission of the leaf, given privilege, SUM, MXR and keys.
       const leaf = this.#rightsOf(pteLow, pteHigh, mode);
       const needed = access === 'load' ? PTE.R : access === 'store' ? PTE.W : PTE.X;
@@ -413,9 +468,8 @@ export class Translation {
       // Step 7, Svade.
       if ((pteLow & PTE.A) === 0 || (access === 'store' && (pteLow & PTE.D) === 0))
         return PAGE_FAULT[access];
-      const within =
-        (level === 2 ? low & 0x3fffffff : level === 1 ? low & 0x1fffff : low & 0xfff) >>> 0;
-      this.physical = ppn * 4096 + within;
+      // Step 9.
+      this.#locate(ppnLow | ((low >>> 12) & below), ppnHigh, low);
       this.#leafLow = leaf;
       this.#level = level;
       return NO_FAULT;
@@ -426,7 +480,7 @@ export class Translation {
 
   /** The leaf with R, W and X as the present regime has them. */
   #rightsOf(pteLow: number, pteHigh: number, mode: number): number {
-    const mstatus = this.#csrLow('mstatus');
+    const mstatus = this.#word(MSTATUS);
     let rights = pteLow;
     if ((mstatus & MSTATUS_BITS.MXR) !== 0 && (rights & PTE.X) !== 0) rights |= PTE.R;
     if ((pteLow & PTE.U) === 0) {
@@ -436,7 +490,7 @@ export class Translation {
     }
     if (this.hasKeys) {
       const key = (pteHigh >>> PTE_KEY_SHIFT_HIGH) & 31;
-      const keys = key < 16 ? this.#csrLow('mkeys') : this.#csrHigh('mkeys');
+      const keys = key < 16 ? this.#word(MKEYS) : this.#word(MKEYS + 1);
       const mine = keys >>> (2 * (key & 15));
       if ((mine & 1) === 0) rights &= ~(PTE.R | PTE.W | PTE.X);
       if ((mine & 2) === 0) rights &= ~PTE.W;
@@ -444,20 +498,89 @@ export class Translation {
     return rights;
   }
 
-  /** Linear-memory address of a physical range, 0 if it is not all RAM. */
-  #hostOf(physical: number, bytes: number): number {
-    const offset = physical - this.#ramBase;
-    return offset >= 0 && offset + bytes <= this.#ramBytes ? this.#ram + offset : 0;
+  /** Linear-memory address of a physical page, 0 if it is no RAM. */
+  #hostOf(ppnLow: number, ppnHigh: number): number {
+    const index = ppnLow - this.#firstPage;
+    return ppnHigh === 0 && index >= 0 && index < this.#pages ? this.#ram + (index << 12) : 0;
   }
 
-  /** Linear-memory address of the last translation, 0 if it is no RAM. */
-  hostAddress(bytes: number): number {
-    return this.#hostOf(this.physical, bytes);
+  /** Records where a walk ended. */
+  #locate(ppnLow: number, ppnHigh: number, low: number): void {
+    this.#ppnLow = ppnLow;
+    this.#ppnHigh = ppnHigh;
+    this.#offset = low & 0xfff;
+    this.#host = this.#hostOf(ppnLow, ppnHigh);
   }
 
-  #pmpAllowsPage(pageStart: number, access: AccessKind): boolean {
-    const mode = this.#dataMode(this.#words[this.#at + (HartBlock.offset.mode >> 2)] as number);
-    return !this.pmp.isActive(mode) || this.pmp.allows(pageStart, 4096, access, mode);
+  /** Physical address of the last walk. */
+  get physical(): number {
+    return addressOf(this.#ppnLow, this.#ppnHigh) + this.#offset;
+  }
+
+  /** Linear-memory address of the last translation, 0 if it is no RAM; within its page. */
+  hostAddress(): number {
+    return this.#host === 0 ? 0 : this.#host + this.#offset;
+  }
+
+  #pmpAllowsPage(access: AccessKind): boolean {
+    const mode = this.#dataMode(this.#word(MODE));
+    return (
+      !this.pmp.isActive(mode) || this.pmp.allows(this.physical - this.#offset, 4096, access, mode)
+    );
+  }
+
+  #tell(observer: TranslationObserver, low: number, high: number, access: AccessKind): void {
+    const current = this.#word(MODE);
+    const mode = access === 'fetch' ? current : this.#dataMode(current);
+    if (mode === PRIVILEGE.M) return;
+    let rights = PTE.X as number;
+    if (access !== 'fetch') {
+      rights = access === 'load' ? PTE.R : PTE.W;
+      if ((this.#leafLow & PTE.R) !== 0 && this.#pmpAllowsPage('load')) rights |= PTE.R;
+      const writable = PTE.W | PTE.D;
+      if ((this.#leafLow & writable) === writable && this.#pmpAllowsPage('store')) rights |= PTE.W;
+    }
+    observer(low & ~0xfff, high, this.physical - this.#offset, rights, mode, this.#isTranslated);
+  }
+
+  /** Whether any regime, or one of an ASID (`asid` >= 0), still translates a page. For an oracle. */
+  holds(low: number, high: number, asid: number): boolean {
+    const words = this.#words;
+    const page = low & ~0xfff;
+    const isTag = (at: number): boolean => words[at] === page && words[at + 1] === high;
+    for (let context = 0; context < TLB_CONTEXTS; context++) {
+      if (this.#regimes[context * 5] === -1) continue;
+      if (asid >= 0 && this.#asidOf(context) !== asid) continue;
+      const data = this.#dataEntry(context, low);
+      if (isTag(data + READ) || isTag(data + WRITE) || isTag(this.#fetchEntry(context, low)))
+        return true;
+    }
+    return false;
+  }
+
+  /** Every live entry of translated regimes. For an oracle: it is slow. */
+  *entries(): Generator<TlbEntry> {
+    const words = this.#words;
+    for (let context = 0; context < TLB_CONTEXTS; context++) {
+      const regime = this.#regimes[context * 5] as number;
+      if (regime === -1 || (regime & 3) === PRIVILEGE.M) continue;
+      for (let n = 0; n < TLB_ENTRIES; n++) {
+        const isLive = (at: number): boolean => (((words[at] as number) >>> 12) & 0xff) === n;
+        const asid = this.#asidOf(context);
+        const data = (this.#table(context) >> 2) + n * DATA_WORDS;
+        const rights = (isLive(data + READ) ? PTE.R : 0) | (isLive(data + WRITE) ? PTE.W : 0);
+        if (rights !== 0) {
+          const tag = isLive(data + READ) ? data + READ : data + WRITE;
+          const page = ((words[data + DATA_PAGE] as number) - this.#ram) >>> 12;
+          yield { low: words[tag] as number, high: words[tag + 1] as number, page, rights, asid };
+        }
+        const fetch = ((this.#table(context) + FETCH_TABLE_OFFSET) >> 2) + n * FETCH_WORDS;
+        if (!isLive(fetch)) continue;
+        const page = this.#decodeCache.pageAt(words[fetch + FETCH_DECODED] as number);
+        const [low, high] = [words[fetch] as number, words[fetch + 1] as number];
+        yield { low, high, page, rights: PTE.X, asid };
+      }
+    }
   }
 
   /**
@@ -465,8 +588,8 @@ export class Translation {
    * @returns false if it may not be remembered: a device, or a page that PMP cuts
    */
   remember(low: number, high: number, access: AccessKind): boolean {
-    const pageStart = this.physical - (this.physical % 4096);
-    const host = this.#hostOf(pageStart, 4096);
+    const host = this.#host;
+    if (this.observer !== undefined) this.#tell(this.observer, low, high, access);
     if (host === 0 || !this.#cacheable) return false;
     const words = this.#words;
     const pageLow = low & ~0xfff;
@@ -484,10 +607,9 @@ export class Translation {
       words[entry + FETCH_SHAPE] = shape;
     } else {
       const entry = this.#dataEntry(context, low);
-      const mayRead = (this.#leafLow & PTE.R) !== 0 && this.#pmpAllowsPage(pageStart, 'load');
+      const mayRead = (this.#leafLow & PTE.R) !== 0 && this.#pmpAllowsPage('load');
       const mayWrite =
-        (this.#leafLow & (PTE.W | PTE.D)) === (PTE.W | PTE.D) &&
-        this.#pmpAllowsPage(pageStart, 'store');
+        (this.#leafLow & (PTE.W | PTE.D)) === (PTE.W | PTE.D) && this.#pmpAllowsPage('store');
       words[entry + READ] = mayRead ? pageLow : pageLow ^ EMPTY_TAG_FLIP;
       words[entry + READ + 1] = high;
       words[entry + WRITE] = mayWrite ? pageLow : pageLow ^ EMPTY_TAG_FLIP;
@@ -495,23 +617,32 @@ export class Translation {
       words[entry + DATA_PAGE] = host;
       words[entry + DATA_SHAPE] = shape;
     }
-    if (this.#level > 0) this.#hasSuperpage[context] = 1;
+    const count = this.#filledCount[context] as number;
+    if (count < TLB_ENTRIES)
+      this.#filled[context * TLB_ENTRIES + count] = (low >>> 12) & (TLB_ENTRIES - 1);
+    if (count <= TLB_ENTRIES) this.#filledCount[context] = count + 1;
+    if (this.#level > 0) {
+      const cell = 2 * context + this.#level - 1;
+      this.#superpages[cell] =
+        (this.#superpages[cell] as number) | superpageBit(low, high, this.#level);
+    }
     this.misses += 1;
     return true;
   }
 }
 
-/** Whether an entry's tag lies in the same superpage, of the entry's own size, as an address. */
-function isPieceOf(
+/** The address of a page; beyond 2^53 inexact, but nothing is there. */
+const addressOf = (ppnLow: number, ppnHigh: number): number => (ppnHigh * 2 ** 22 + ppnLow) * 4096;
+
+/** Whether an entry's tag lies in the same superpage as an address. */
+const isInSame = (
   words: Int32Array,
   tag: number,
-  shape: number,
+  shift: number,
   low: number,
   high: number,
-): boolean {
-  const level = shape & 3;
-  const shift = level === 2 ? 30 : 21;
-  return (
-    level !== 0 && words[tag + 1] === high && (words[tag] as number) >>> shift === low >>> shift
-  );
-}
+): boolean => words[tag + 1] === high && (words[tag] as number) >>> shift === low >>> shift;
+
+/** The bit that stands for the superpage of a level that holds an address. */
+const superpageBit = (low: number, high: number, level: number): number =>
+  1 << ((level === 2 ? (high << 2) | (low >>> 30) : (low >>> 21) ^ high) & 31);

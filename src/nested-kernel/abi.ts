@@ -100,10 +100,14 @@ export const LAYOUT = {
   IMAGE_OFFSET: 0xffff_ffff_0000_0000n,
 } as const;
 
-/** Thread slots (each has a stack in every domain) and address spaces, space 0 excluded. */
-export const MAX_THREADS = 64;
-export const MAX_SPACES = 96;
 export const MAX_HARTS = 64;
+/**
+ * Thread slots: each hart's idle thread has one, and as many are left for work. Each has a stack in
+ * every domain, 136 KiB altogether in the bundled kernel.
+ */
+export const MAX_THREADS = 128;
+/** Address spaces, space 0 excluded; their numbers are ASIDs, and those of domains begin here. */
+export const MAX_SPACES = 128;
 
 /** The C header `cordon/abi.h`: the same facts for the other side. */
 export function emitHeader(): string {

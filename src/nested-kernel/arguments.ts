@@ -10,7 +10,10 @@ import type { Hart } from '../machine/hart.ts';
 import { RAM_BASE } from '../machine/physical-map.ts';
 import { parseAddress, type GateContext, type Region } from '../policy/contexts.ts';
 import { STATUS } from './abi.ts';
+import { CHARGE } from './charges.ts';
 import type { RuleName } from './ledger.ts';
+import { lend, takeBack } from './lend.ts';
+import { RAM_FRAME } from './paging.ts';
 import { halves, type Shared } from './shared.ts';
 import { CopyBack, MAX_ARGUMENTS } from './tables.ts';
 import { AT } from './threads.ts';
@@ -182,10 +185,11 @@ export class Arguments {
       this.#firstPiece[n] = this.#pieces;
       const low = hart.xLow(buffer.register);
       const high = hart.xHigh(buffer.register);
+      hart.count('monitorOps', CHARGE.BUFFER);
+      if (buffer.isString) hart.count('monitorOps', CHARGE.STRING_WORD * Math.ceil(bytes / 8));
       if (
-        this.#copies &&
-        (this.#touchesSecret(caller, low, high, bytes) ||
-          !this.#locate(hart.csrLow('satp'), caller, low, high, bytes, buffer.copiesOut))
+        this.#touchesSecret(caller, low, high, bytes) ||
+        !this.#locate(hart.csrLow('satp'), caller, low, high, bytes, buffer.copiesOut)
       )
         return {
           rule: 'argument-rights',
@@ -195,7 +199,7 @@ export class Arguments {
         };
     }
     this.#firstPiece[plan.buffers.length] = this.#pieces;
-    if (this.#copies) this.sp = (area.low + slot + room) | 0;
+    if (!this.#lends(callee)) this.sp = (area.low + slot + room) | 0;
     return undefined;
   }
 
@@ -286,7 +290,10 @@ export class Arguments {
 
   /** Copies what `check` found, points the registers to the copies, and notes in the frame what comes back. */
   copyIn(hart: Hart, plan: ArgumentPlan, words: Int32Array, frame: number, spHigh: number): void {
-    if (!this.#copies) return;
+    if (this.#lends(words[frame + AT.callee] as number)) {
+      this.#lendAll(hart, plan, words, frame);
+      return;
+    }
     for (let n = 0; n < plan.buffers.length; n++) {
       const buffer = plan.buffers[n] as BufferPlan;
       const bytes = this.#length[n] as number;
@@ -312,6 +319,40 @@ export class Arguments {
       }
       hart.setX(buffer.register, this.#calleeLow[n] as number, spHigh);
     }
+  }
+
+  /** Whether buffers are lent and not copied (ablated NK-6); the core has no window to lend into. */
+  #lends(callee: number): boolean {
+    return callee !== 0 && !this.#copies;
+  }
+
+  /** Loans are noted in the frame where copies would be: address and pages. */
+  #lendAll(hart: Hart, plan: ArgumentPlan, words: Int32Array, frame: number): void {
+    const callee = words[frame + AT.callee] as number;
+    const { ram } = this.#shared.machine.parts.plan;
+    plan.buffers.forEach(({ register, copiesOut }, n) => {
+      const hosts = this.#pieceHost.slice(this.#firstPiece[n], this.#firstPiece[n + 1]);
+      if (hosts.length === 0) return;
+      const frames = hosts.map((host) => RAM_FRAME + ((host - ram) >>> 12));
+      const [low, high] = lend(this.#shared, hart, callee, frames, copiesOut);
+      hart.setX(register, (low + (hart.xLow(register) & 0xfff)) | 0, high);
+      const count = words[frame + AT.copies] as number;
+      const at = frame + AT.copyBacks + count * COPY_BACK_WORDS;
+      words[at] = low;
+      words[at + 1] = frames.length;
+      words[frame + AT.copies] = count + 1;
+    });
+  }
+
+  /** Takes back what a call was lent; nothing unless copying is ablated. */
+  endLoans(hart: Hart, words: Int32Array, frame: number): void {
+    const callee = words[frame + AT.callee] as number;
+    if (!this.#lends(callee)) return;
+    for (let n = 0; n < (words[frame + AT.copies] as number); n++) {
+      const at = frame + AT.copyBacks + n * COPY_BACK_WORDS;
+      takeBack(this.#shared, hart, callee, words[at] as number, words[at + 1] as number);
+    }
+    words[frame + AT.copies] = 0;
   }
 
   #copyPieces(buffer: number, host: number, isIn: boolean): void {

@@ -309,13 +309,17 @@ function buildViews(machine: Machine, base: BaseConfig): MonitorConfig {
     }
   }
 
-  // Windows and devices: a table per domain; one for all where keys tell them apart.
-  const oneWindow = keyed ? table() : 0;
-  const oneMmio = keyed ? table() : 0;
+  // One root for all domains: keys tell them apart, or nothing does.
+  const unseparated = base.ablate.includes('views');
+  const together = keyed || unseparated;
+
+  // Windows and devices: a table per domain, or one for all.
+  const oneWindow = together ? table() : 0;
+  const oneMmio = together ? table() : 0;
   const windowTables = contexts.domains.map(({ id }) =>
-    id === 0 && !keyed ? 0 : keyed ? oneWindow : table(),
+    id === 0 && !together ? 0 : together ? oneWindow : table(),
   );
-  const mmioTables = contexts.domains.map(() => (keyed ? oneMmio : table()));
+  const mmioTables = contexts.domains.map(() => (together ? oneMmio : table()));
   for (const region of regions) {
     if (region.kind === 'mmio')
       mapRegion(mmioTables[region.owner] as number, region, PTE.R | PTE.W);
@@ -340,22 +344,22 @@ function buildViews(machine: Machine, base: BaseConfig): MonitorConfig {
   const complete = (root: number, domain: number): void => {
     entry(root, halves(LAYOUT.MMIO_BASE), mmioTables[domain] as number);
     entry(root, windowBase(Math.max(domain, 1)), windowTables[domain] as number);
-    if (domain === 0 || keyed) entry(root, DIRECT, directTable);
+    if (domain === 0 || together) entry(root, DIRECT, directTable);
   };
 
   const roots: number[] = [];
   for (let hart = 0; hart < plan.harts; hart++) {
-    if (base.mechanism === 'asid') {
+    if (together) {
+      // Everything is mapped with the widest rights that anybody has; the keys narrow them.
+      const { root } = makeRoot((region) => region.rights.reduce((all, rights) => all | rights, 0));
+      complete(root, 0);
+      for (let domain = 0; domain < domains; domain++) roots.push(root);
+    } else if (base.mechanism === 'asid') {
       for (let domain = 0; domain < domains; domain++) {
         const { root } = makeRoot((region) => region.rights[domain] as number);
         complete(root, domain);
         roots.push(root);
       }
-    } else if (keyed) {
-      // Everything is mapped with the widest rights that anybody has; the keys narrow them.
-      const { root } = makeRoot((region) => region.rights.reduce((all, rights) => all | rights, 0));
-      complete(root, 0);
-      for (let domain = 0; domain < domains; domain++) roots.push(root);
     } else {
       const root = makeVbitRoot(shared, regions, table, makeRoot);
       complete(root, 0);

@@ -14,17 +14,20 @@ export const ABLATIONS = [
   'shootdown',
   /** The core's direct map covers the domains' frames too (NK-3). */
   'direct-map-holes',
-  /** MAP does not look at what a frame is used for, and PMP does not cover page tables (NK-4). */
+  /** MAP does not look at what a frame is used for; page tables may be written below M (NK-4). */
   'frame-types',
-  /** A gate is taken for the one named in a register, wherever its ecall stands (NK-2). */
+  /** A gate lets anybody in; and an ecall elsewhere is taken for the gate named in t6 (NK-2). */
   'gate-identity',
   /** A callee returns to where the guest's own stack says (NK-2). */
   'return-frame',
-  /** A thread that changes harts keeps no domain: the view follows the hart (NK-8). */
+  /**
+   * The domain stack of a thread that is inside of a domain stays on the hart where it gave way, and
+   * whoever runs there next has it (NK-8).
+   */
   'view-follows-thread',
-  /** Buffers are not copied at the gate: the callee works on the caller's own (NK-6). */
+  /** Buffers are not copied: the caller's own pages are in the callee's window for the call (NK-6). */
   'copy-in',
-  /** Views are not separated: every domain runs in the core's (NK-3). */
+  /** Views are not separated: every domain runs in one view of all (NK-3). */
   'views',
   /** A call may last for ever (NK-10). */
   'budget',

@@ -45,15 +45,20 @@ export class FenceBoard {
     fenceHere(hart, fence);
     hart.count('shootdownsSent');
     const waitFor: { target: FenceTarget; request: number }[] = [];
+    let asked = 0;
     for (let id = 0; id < this.#plan.harts; id++) {
       if (id === hart.id || !isTarget(id)) continue;
       const target = this.#targets[id] as FenceTarget;
       const request = askFence(target, fence);
+      asked += 1;
       if (request < 0) continue;
       signalHart(this.#words, this.#plan, id, PENDING.FENCE);
       hart.count('shootdownIpis');
       waitFor.push({ target, request });
     }
+    // What hardware would do about it: in a run on one thread no target is ever found RUNNING.
+    if (asked > 0) hart.count('shootdownRounds');
+    hart.count('shootdownTargets', asked);
     if (waitFor.length === 0) return;
     const start = performance.now();
     for (const { target, request } of waitFor) awaitFence(target, request);

@@ -13,6 +13,7 @@ import { MSTATUS_BITS } from '../machine/translation.ts';
 import { parseAddress, type GateContext } from '../policy/contexts.ts';
 import { STATUS } from './abi.ts';
 import { Arguments, planArguments, type ArgumentPlan, type Refusal } from './arguments.ts';
+import { CHARGE } from './charges.ts';
 import { halves, type Shared } from './shared.ts';
 import type { Spaces } from './spaces.ts';
 import { SupervisorState } from './supervisor-state.ts';
@@ -196,6 +197,7 @@ export class Gates {
   #enter(hart: Hart, gate: Gate): void {
     const { context, plan } = gate;
     const { callee } = context;
+    hart.count('monitorOps', CHARGE.GATE_ENTER + CHARGE.ARGUMENT * context.args.length);
     const threads = this.#threads;
     const thread = hart.get('thread');
     const caller = threads.domain(thread);
@@ -361,6 +363,7 @@ export class Gates {
     this.#claim(hart, to);
     if (from === to) return;
     this.#view = to;
+    this.#shared.onlooker?.crossed(hart, from, to);
     if (this.#areViewsSeparate) {
       const space = this.#spaces.activeOn(hart);
       this.#shared.mechanism.enter(hart, from, to, thread, space);
@@ -399,6 +402,7 @@ export class Gates {
       return;
     }
     hart.count('gateReturns');
+    hart.count('monitorOps', CHARGE.GATE_LEAVE);
     if (!this.#return(hart, thread, top, hart.xLow(A0), hart.xHigh(A0), true))
       this.unwind(hart, thread);
   }
@@ -418,6 +422,7 @@ export class Gates {
     threads.setDepth(thread, threads.depth(thread) - 1);
     this.#resumeCharge(hart, thread);
     this.#endStart(words[top + AT.callee] as number, thread);
+    this.#arguments.endLoans(hart, words, top);
     this.#claim(hart, caller);
     if (!this.#isAlive(caller, words[top + AT.callerGeneration] as number)) return false;
     const raLow = hart.xLow(RA);
@@ -430,7 +435,9 @@ export class Gates {
     if (copied) hart.setX(A0, resultLow, resultHigh);
     else hart.setXNumber(A0, STATUS.INVALID_ADDRESS);
     hart.setCsr('mie', words[top + AT.mie] as number, 0);
-    if (this.#isHijackable && (raLow !== this.#returnLow || raHigh !== this.#returnHigh))
+    // A domain that is unwound does not return: there is nothing of its making to follow.
+    const isHijacked = copyOut && this.#isHijackable;
+    if (isHijacked && (raLow !== this.#returnLow || raHigh !== this.#returnHigh))
       hart.setCsr('mepc', raLow, raHigh);
     else hart.setCsr('mepc', words[top + AT.pc] as number, words[top + AT.pc + 1] as number);
     this.#toSupervisor(hart, words[top + AT.sstatus] as number);
@@ -448,6 +455,7 @@ export class Gates {
   /** The core takes an interrupt that hit inside another domain, and sees nothing of it but that. */
   interrupt(hart: Hart, cause: number): void {
     const threads = this.#threads;
+    hart.count('monitorOps', CHARGE.INTERRUPT);
     const { words } = threads;
     const thread = hart.get('thread');
     const domain = threads.domain(thread);
@@ -471,6 +479,7 @@ export class Gates {
 
   /** The core is done with the interrupt: the domain goes on where it was, on whichever hart this is. */
   #resume(hart: Hart): void {
+    hart.count('monitorOps', CHARGE.RESUME);
     const threads = this.#threads;
     const { words } = threads;
     const thread = hart.get('thread');

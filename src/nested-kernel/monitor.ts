@@ -11,13 +11,14 @@ import { PMP } from '../machine/pmp.ts';
 import { CAUSE, MSTATUS_BITS } from '../machine/translation.ts';
 import { parseAddress } from '../policy/contexts.ts';
 import { CALL, CORDON_EID, STATUS } from './abi.ts';
+import { CHARGE, chargeOfCall } from './charges.ts';
 import type { MonitorConfig } from './config.ts';
 import { Domains } from './domains.ts';
 import { CODE_FENCE } from './fence.ts';
 import { Gates } from './gates.ts';
 import { Sbi } from './sbi.ts';
 import { halves, Shared } from './shared.ts';
-import { Spaces, type Answer } from './spaces.ts';
+import { Spaces, type Answer, type Grantee } from './spaces.ts';
 import { CORE_COUNTERS, CORE_EXCEPTIONS, CORE_INTERRUPTS } from './supervisor-state.ts';
 import { FRAME_KIND, HSM } from './tables.ts';
 import { AT, Threads } from './threads.ts';
@@ -217,6 +218,7 @@ export class Monitor implements MachineMode {
 
   /** Gives a trap to the kernel as if it had been delegated. */
   #reflect(hart: Hart): void {
+    hart.count('monitorOps', CHARGE.REFLECT);
     const status = hart.csrLow('mstatus');
     const from = (status >> MSTATUS_BITS.MPP_SHIFT) & 3;
     hart.setCsr('sepc', hart.csrLow('mepc'), hart.csrHigh('mepc'));
@@ -245,8 +247,10 @@ export class Monitor implements MachineMode {
       });
       answer = { status: STATUS.DENIED, value: 0 };
     } else if (extension === CORDON_EID) {
+      hart.count('monitorOps', chargeOfCall(func));
       answer = this.#cordonCall(hart, func);
     } else {
+      hart.count('monitorOps', CHARGE.SBI);
       answer = this.#sbi.call(hart, extension, func);
     }
     hart.setCsr('mepc', (hart.csrLow('mepc') + 4) | 0, hart.csrHigh('mepc'));
@@ -291,6 +295,7 @@ export class Monitor implements MachineMode {
       case CALL.MAP:
         return this.#noted(
           hart,
+          A0 + 2,
           this.#spaces.map(hart, argument(0), argument(1), argument(2), hart.xLow(A0 + 3)),
         );
       case CALL.UNMAP:
@@ -298,14 +303,15 @@ export class Monitor implements MachineMode {
       case CALL.PROTECT:
         return this.#noted(
           hart,
+          A1,
           this.#spaces.protect(hart, argument(0), argument(1), argument(2), hart.xLow(A0 + 3)),
         );
       case CALL.LOOKUP:
         return this.#spaces.lookup(hart, argument(0), argument(1));
       case CALL.GRANT:
-        return this.#noted(hart, this.#spaces.grant(hart, this.#callerOfCore(hart), argument(0)));
+        return this.#noted(hart, A0, this.#spaces.grant(hart, this.#grantee(hart), argument(0)));
       case CALL.REVOKE:
-        return this.#spaces.revoke(hart, this.#callerOfCore(hart), hart.xLow(A0), hart.xHigh(A0));
+        return this.#spaces.revoke(hart, this.#grantee(hart), hart.xLow(A0), hart.xHigh(A0));
       case CALL.STOPPED:
         return this.#domains.stopped();
       case CALL.RESTART:
@@ -320,18 +326,11 @@ export class Monitor implements MachineMode {
     }
   }
 
-  /** A refusal over what a frame is used for goes into the ledger. */
-  #noted(hart: Hart, answer: Answer): Answer {
-    if (answer.status === STATUS.FRAME_TYPE)
-      this.shared.deny(hart, 'frame-type', {
-        addressLow: hart.xLow(A0),
-        addressHigh: hart.xHigh(A0),
-      });
-    if (answer.status === STATUS.WX)
-      this.shared.deny(hart, 'write-xor-execute', {
-        addressLow: hart.xLow(A1),
-        addressHigh: hart.xHigh(A1),
-      });
+  /** A refusal over what a frame is used for goes into the ledger, with the register that named it. */
+  #noted(hart: Hart, named: number, answer: Answer): Answer {
+    const at = { addressLow: hart.xLow(named), addressHigh: hart.xHigh(named) };
+    if (answer.status === STATUS.FRAME_TYPE) this.shared.deny(hart, 'frame-type', at);
+    if (answer.status === STATUS.WX) this.shared.deny(hart, 'write-xor-execute', at);
     return answer;
   }
 
@@ -343,9 +342,21 @@ export class Monitor implements MachineMode {
     return isCall ? this.#threads.callerAt(top) : 0;
   }
 
+  #grantee(hart: Hart): Grantee {
+    const top = this.#threads.top(hart.get('thread'));
+    return top < 0
+      ? { domain: 0, generation: 0 }
+      : {
+          domain: this.#threads.callerAt(top),
+          generation: this.#threads.words[top + AT.callerGeneration] as number,
+        };
+  }
+
   #switchThread(hart: Hart, next: number): boolean {
     const current = hart.get('thread');
     if (next === current) return true;
+    if (this.shared.isAblated('view-follows-thread') && this.#threads.depth(current) > 0)
+      return true;
     if (!this.#threads.isSlot(next) || !this.#threads.take(next, hart.id)) return false;
     // A thread that nobody runs was left in the core: only the core gives one away.
     if (this.#threads.arrive(next, hart.id)) hart.count('migrations');

@@ -7,6 +7,7 @@
 import type { CoreExports } from '../machine/core/generate.ts';
 import { RAM_BASE } from '../machine/physical-map.ts';
 import { PTE, PTE_KEY_SHIFT_HIGH } from '../machine/translation.ts';
+import { CHARGE } from './charges.ts';
 import type { MonitorView } from './tables.ts';
 
 /** First physical page number of RAM. */
@@ -21,7 +22,7 @@ export const vpn0 = (low: number): number => (low >>> 12) & 0x1ff;
 
 /** Who counts what the tables cost. */
 export interface PagingCosts {
-  count(name: 'pteReads' | 'pteWrites' | 'bytesCleared', by?: number): void;
+  count(name: 'pteReads' | 'pteWrites' | 'bytesCleared' | 'monitorOps', by?: number): void;
 }
 
 export class Paging {
@@ -105,6 +106,7 @@ export class Paging {
   /** Low half of an entry; the high half goes to `high`. */
   read(table: number, index: number): number {
     this.#costs.count('pteReads');
+    this.#costs.count('monitorOps', CHARGE.PTE_READ);
     const low = this.#core.atomicLoad64(this.#scratch, this.hostOf(table) + index * 8);
     this.high = this.#words[this.#highCell] as number;
     return low;
@@ -112,6 +114,7 @@ export class Paging {
 
   write(table: number, index: number, low: number, high: number): void {
     this.#costs.count('pteWrites');
+    this.#costs.count('monitorOps', CHARGE.PTE_WRITE);
     this.#core.atomicStore64(this.hostOf(table) + index * 8, low, high);
   }
 

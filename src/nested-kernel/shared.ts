@@ -10,6 +10,7 @@ import type { Machine } from '../machine/machine.ts';
 import { hartBase } from '../machine/memory-plan.ts';
 import { LAYOUT, STATUS } from './abi.ts';
 import type { Ablation, MonitorConfig } from './config.ts';
+import { CHARGE } from './charges.ts';
 import type { Fence } from './fence.ts';
 import { FenceBoard } from './fence-board.ts';
 import { Frames } from './frames.ts';
@@ -29,7 +30,16 @@ export const DIRECT: readonly [number, number] = halves(LAYOUT.DIRECT_BASE);
 
 export type Status = (typeof STATUS)[keyof typeof STATUS];
 
+/** Who looks on from outside and decides nothing; for an oracle. */
+export interface Onlooker {
+  /** A fence is complete, as far as its issuer knows. */
+  fenced(hart: Hart, fence: Fence): void;
+  /** A hart has gone from one domain to another. */
+  crossed(hart: Hart, from: number, to: number): void;
+}
+
 export class Shared {
+  onlooker: Onlooker | undefined;
   readonly machine: Machine;
   readonly config: MonitorConfig;
   readonly tables: MonitorView;
@@ -76,17 +86,20 @@ export class Shared {
 
   /** Runs a section under the lock; fences that others ask for are served while we wait. */
   locked<Result>(hart: Hart, section: () => Result): Result {
+    hart.count('monitorOps', CHARGE.LOCK);
     return this.lock.withLock(section, () => this.fences.serve(hart));
   }
 
   /** Fences everywhere that `isTarget` says; the ablated form fences here alone. Under the lock. */
   fence(hart: Hart, fence: Fence, isTarget: (hart: number) => boolean): void {
     this.fences.everywhere(hart, fence, this.isAblated('shootdown') ? () => false : isTarget);
+    this.onlooker?.fenced(hart, fence);
   }
 
   /** Writes a refusal into the ledger. Not under the lock. */
   deny(hart: Hart, rule: RuleName, detail: Partial<LedgerEntry> = {}): void {
     hart.count('denials');
+    hart.count('monitorOps', CHARGE.LEDGER);
     this.record(hart, { kind: 'DENIAL', rule, ...detail });
   }
 

@@ -7,6 +7,7 @@
 import type { Hart } from '../machine/hart.ts';
 import { PTE } from '../machine/translation.ts';
 import { LAYOUT, MAX_SPACES, STATUS } from './abi.ts';
+import { CHARGE } from './charges.ts';
 import { fenceHere, type Fence } from './fence.ts';
 import { MAX_MAPS } from './frames.ts';
 import { frameOf, leafHigh, leafLow, vpn0, vpn1 } from './paging.ts';
@@ -21,6 +22,11 @@ const WINDOW_PAGES = Number(LAYOUT.WINDOW_BYTES) / 4096;
 export interface Answer {
   readonly status: Status;
   readonly value: number;
+}
+/** A domain as it was when it called the core. */
+export interface Grantee {
+  readonly domain: number;
+  readonly generation: number;
 }
 const refuse = (status: Status): Answer => ({ status, value: 0 });
 const done = (value = 0): Answer => ({ status: STATUS.OK, value });
@@ -91,7 +97,7 @@ export class Spaces {
       for (let index = 0; index < 512; index++) {
         const table = paging.next(middle, index);
         if (table === 0) continue;
-        for (let leaf = 0; leaf < 512; leaf++) this.#dropLeaf(table, leaf, noCode);
+        for (let leaf = 0; leaf < 512; leaf++) this.#dropLeaf(hart, table, leaf, noCode);
         tables.push(table);
       }
       (this.#words.generation[space] as Word32).add(1);
@@ -107,11 +113,12 @@ export class Spaces {
    * Takes a leaf out of the tables and the counts; false if there was none. A frame that is text no
    * more is noted: the core may write it again, but only after the fence (`#widen`).
    */
-  #dropLeaf(table: number, index: number, noCode: number[]): boolean {
+  #dropLeaf(hart: Hart, table: number, index: number, noCode: number[]): boolean {
     const { paging, frames } = this.#shared;
     const pte = paging.read(table, index);
     if ((pte & PTE.V) === 0) return false;
     const frame = frameOf(pte, paging.high);
+    hart.count('monitorOps', CHARGE.FRAME);
     paging.write(table, index, 0, 0);
     frames.countMap(frame, (pte & PTE.W) !== 0, (pte & PTE.X) !== 0, -1);
     if ((pte & PTE.X) !== 0 && frames.executableMaps(frame) === 0) noCode.push(frame);
@@ -193,9 +200,9 @@ export class Spaces {
 
   #checkFrame(frame: number, rights: number): Status {
     const { frames } = this.#shared;
-    if (this.#shared.isAblated('frame-types')) return STATUS.OK;
     const type = frames.type(frame);
-    if (type !== FRAME.CORE && type !== FRAME.USER) return STATUS.FRAME_TYPE;
+    const isFree = type === FRAME.CORE || type === FRAME.USER;
+    if (!isFree && !this.#shared.isAblated('frame-types')) return STATUS.FRAME_TYPE;
     if (frames.maps(frame) >= MAX_MAPS) return STATUS.FRAME_BUSY;
     if ((rights & PTE.W) !== 0 && (rights & PTE.X) !== 0) return STATUS.WX;
     if ((rights & PTE.W) !== 0 && frames.executableMaps(frame) > 0) return STATUS.WX;
@@ -205,6 +212,7 @@ export class Spaces {
 
   #commitMap(hart: Hart, table: number, va: number, frame: number, rights: number): void {
     const shared = this.#shared;
+    hart.count('monitorOps', CHARGE.FRAME);
     // No hart may write it any more before one may execute it.
     if ((rights & PTE.X) !== 0 && shared.frames.executableMaps(frame) === 0)
       this.#narrowDirect(hart, frame, PTE.R);
@@ -232,7 +240,7 @@ export class Spaces {
       const noCode: number[] = [];
       let unmapped = 0;
       this.#eachLeaf(middle, va, pages, (table, index) => {
-        if (this.#dropLeaf(table, index, noCode)) unmapped++;
+        if (this.#dropLeaf(hart, table, index, noCode)) unmapped++;
       });
       if (unmapped > 0) {
         (this.#words.pages[space] as Word32).add(-unmapped);
@@ -262,7 +270,7 @@ export class Spaces {
         if ((rights & PTE.W) !== 0 && ((rights & PTE.X) !== 0 || code > 0)) status = STATUS.WX;
         if ((rights & PTE.X) !== 0 && others > 0) status = STATUS.WX;
       });
-      if (status !== STATUS.OK && !shared.isAblated('frame-types')) return refuse(status);
+      if (status !== STATUS.OK) return refuse(status);
       if ((rights & PTE.X) !== 0) this.#narrowNewCode(hart, middle, va, pages);
       const noCode: number[] = [];
       let reduced = false;
@@ -271,6 +279,7 @@ export class Spaces {
       this.#eachLeaf(middle, va, pages, (table, index, at) => {
         const pte = shared.paging.read(table, index);
         if ((pte & PTE.V) === 0 || (pte & RIGHTS) === rights) return;
+        hart.count('monitorOps', CHARGE.FRAME);
         const high = shared.paging.high;
         const frame = frameOf(pte, high);
         if ((pte & RIGHTS & ~rights) !== 0) reduced = true;
@@ -349,12 +358,22 @@ export class Spaces {
 
   // --- grants ---
 
+  /**
+   * Whether the caller of the core is still what it was when it called. Under the lock, so that a restart
+   * comes before or after: a call of the last generation has no business with the pages of this one.
+   */
+  #isCurrent({ domain, generation }: Grantee): boolean {
+    return Atomics.load(this.#shared.tables.domainGeneration, domain) === generation;
+  }
+
   /** Gives a frame of the core to a domain; -> its address in the domain's window. */
-  grant(hart: Hart, domain: number, frameAddress: number): Answer {
+  grant(hart: Hart, grantee: Grantee, frameAddress: number): Answer {
     const shared = this.#shared;
+    const { domain } = grantee;
     return shared.locked(hart, () => {
       const frame = frameAddress / 4096;
       if (domain <= 0) return refuse(STATUS.INVALID_PARAM);
+      if (!this.#isCurrent(grantee)) return refuse(STATUS.DOMAIN_DEAD);
       if (!shared.frames.has(frame)) return refuse(STATUS.INVALID_ADDRESS);
       if (shared.frames.type(frame) !== FRAME.CORE || shared.frames.maps(frame) !== 0)
         return refuse(STATUS.FRAME_TYPE);
@@ -396,9 +415,11 @@ export class Spaces {
   }
 
   /** Takes a granted frame back, zeroed, when no hart can reach it as the domain's any more; -> frame. */
-  revoke(hart: Hart, domain: number, low: number, high: number): Answer {
+  revoke(hart: Hart, grantee: Grantee, low: number, high: number): Answer {
     const shared = this.#shared;
+    const { domain } = grantee;
     return shared.locked(hart, () => {
+      if (domain > 0 && !this.#isCurrent(grantee)) return refuse(STATUS.DOMAIN_DEAD);
       const [base, baseHigh] = windowBase(domain);
       const page = ((low - base) >>> 0) / 4096;
       if (domain <= 0 || high !== baseHigh || !Number.isInteger(page) || page >= WINDOW_PAGES) {

@@ -4,12 +4,13 @@
  * Exit codes: 0 done, 1 mistakes in policies, sources or links, 2 wrong usage or no compiler.
  */
 import { readFileSync, statSync, writeFileSync } from 'node:fs';
-import { basename, dirname, relative } from 'node:path';
+import { basename, dirname, isAbsolute, relative } from 'node:path';
+import { fileURLToPath } from 'node:url';
 import { InvalidArgumentError, type Command } from 'commander';
 import type { BuildProgress } from './build.ts';
 import type { CheckedPolicies } from './check.ts';
 import { formatDiagnostics, type Diagnostic, type SourceText } from './diagnostics.ts';
-import type { PolicyFile } from './model.ts';
+import { CORE, type PolicyFile } from './model.ts';
 import { findPolicyFiles } from './sources.ts';
 
 const DEFAULT_SOURCES = 'src/subsystems';
@@ -93,23 +94,34 @@ function parseFormat(text: string): Format {
 /** A folder stands for all policies of its subfolders; a file for itself. */
 const expand = (path: string): string[] =>
   statSync(path, { throwIfNoEntry: false })?.isDirectory() === true
-    ? findPolicyFiles('.', path.replace(/\/+$/, ''))
+    ? findPolicyFiles(isAbsolute(path) ? '/' : '.', path.replace(/\/+$/, ''))
     : [path];
 
+/** The kernel that comes with us. */
+const BUNDLED = fileURLToPath(new URL('../subsystems', import.meta.url));
+
+const subsystemsIn = (text: string): string[] =>
+  [...text.matchAll(/^\s*subsystem\s+(\w+)/gm)].map(([, name]) => name as string);
+
 /**
- * The named policies, and those of the folders next to theirs: a policy means something only among
- * its neighbours. Diagnostics are about the named ones alone.
+ * The named policies, and those that they are read among: the folders next to theirs, and where these have
+ * no core, the bundled kernel's, of which theirs take the place. Diagnostics are about the named ones alone.
  */
 function readPolicies(paths: readonly string[]): { files: PolicyFile[]; named: Set<string> } {
   const named = (paths.length > 0 ? paths : [DEFAULT_SOURCES]).flatMap(expand);
   const neighbours = named
     .filter((file) => basename(file, '.policy') === basename(dirname(file)))
     .flatMap((file) => expand(dirname(dirname(file))));
-  const all = [...new Set([...named, ...neighbours])];
-  return {
-    files: all.map((file) => ({ file, text: readFileSync(file, 'utf8') })),
-    named: new Set(named),
-  };
+  const read = (file: string): PolicyFile => ({ file, text: readFileSync(file, 'utf8') });
+  const files = [...new Set([...named, ...neighbours])].map(read);
+  const present = new Set(files.flatMap(({ text }) => subsystemsIn(text)));
+  if (named.length > 0 && !present.has(CORE)) {
+    const others = expand(BUNDLED).map(read);
+    files.push(
+      ...others.filter(({ text }) => !subsystemsIn(text).some((name) => present.has(name))),
+    );
+  }
+  return { files, named: new Set(named) };
 }
 
 /** Reads and checks; null after a problem that has been printed. */

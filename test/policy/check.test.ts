@@ -270,6 +270,15 @@ c.policy:3:9: warning: 'core' imports none of these
   fix: drop it here, or write 'imports keyring { f }' in a.policy`);
   });
 
+  it('knows the devices of the machine', async () => {
+    const { diagnostics } = await checkPolicies([
+      { file: 'a.policy', text: 'subsystem core { owns mmio uart9 }' },
+    ]);
+    expect(diagnostics.map(({ message, fix }) => [message, fix])).toEqual([
+      ["there is no device 'uart9'; did you mean 'uart0'?", "write 'uart0'"],
+    ]);
+  });
+
   it('a device has one owner', async () => {
     expect(
       await check('subsystem core { owns mmio uart0 }', 'subsystem tty { owns mmio uart0 }'),

@@ -7,6 +7,7 @@ import { vi } from 'vitest';
 import { checkPolicies } from '../../src/policy/check.ts';
 import { compileAll } from '../../src/policy/compile.ts';
 import { DEVICES } from '../../src/policy/devices.ts';
+import type { DeviceMap } from '../../src/policy/linker/link.ts';
 import { formatDiagnostics } from '../../src/policy/diagnostics.ts';
 import { sha256 } from '../../src/policy/linker/canonical.ts';
 import {
@@ -86,6 +87,7 @@ interface Part {
 export async function linkMiniature(
   subsystems: Miniature,
   toolchain: Toolchain | null = TOOLCHAIN,
+  devices: DeviceMap = DEVICES,
 ): Promise<LinkedKernel> {
   const sources: Source[] = [];
   for (const [name, { c, s }] of Object.entries(subsystems)) {
@@ -101,7 +103,7 @@ export async function linkMiniature(
     policies,
     subsystems: policies.subsystems.map(({ name }) => ({ name, objects: of(name) })),
     library: of('lib'),
-    devices: DEVICES,
+    devices,
   });
 }
 
@@ -114,9 +116,10 @@ const policyFiles = (subsystems: Miniature): Source[] =>
 export async function refusalOf(
   subsystems: Miniature,
   toolchain: Toolchain | null = TOOLCHAIN,
+  devices: DeviceMap = DEVICES,
 ): Promise<string> {
   try {
-    await linkMiniature(subsystems, toolchain);
+    await linkMiniature(subsystems, toolchain, devices);
   } catch (error) {
     if (!(error instanceof LinkError)) throw error;
     const texts = new Map(policyFiles(subsystems).map(({ file, text }) => [file, text]));

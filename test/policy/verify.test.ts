@@ -1,5 +1,6 @@
 import { beforeAll, describe, expect, it } from 'vitest';
 import { readElf } from '../../src/machine/elf.ts';
+import { MAX_THREADS } from '../../src/nested-kernel/abi.ts';
 import { CONTEXTS_VERSION, type Contexts } from '../../src/policy/contexts.ts';
 import { canonicalJson, sha256 } from '../../src/policy/linker/canonical.ts';
 import type { LinkedKernel } from '../../src/policy/linker/link.ts';
@@ -163,7 +164,7 @@ describe.skipIf(TOOLCHAIN === null)('the contexts of an image', () => {
     [
       'with a stack that is not there',
       (c) => (c.domains[0]!.stackBytes = 4096),
-      'domain: the stacks of core are not 64 times 4096 bytes',
+      `domain: the stacks of core are not ${MAX_THREADS} times 4096 bytes`,
     ],
     [
       'with more initial data than there is',

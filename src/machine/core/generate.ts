@@ -35,7 +35,17 @@ import {
   type Stmt,
 } from '../wasm/ir.ts';
 import { EXIT, OPERATIONS, type Exit, type Instruction, type Meaning } from '../isa/table.ts';
-import { DataEntry, FetchEntry, HartBlock, Record16, TLB_ENTRIES } from './hart-block.ts';
+import { SSTATUS_MASK, SSTATUS_PLAIN_BITS, SSTATUS_SIE } from '../csr-numbers.ts';
+import {
+  csrIndex,
+  DataEntry,
+  FetchEntry,
+  HartBlock,
+  PRIVILEGE,
+  Record16,
+  TLB_ENTRIES,
+  type CsrCell,
+} from './hart-block.ts';
 import { MODEL_KIND, modelFunctions } from './tlb-model.ts';
 
 /** Operation numbers below the ISA's own. An undecoded record is all zero. */
@@ -47,10 +57,12 @@ export const OPERATION = {
   ILLEGAL: 3,
   /** Reads a CSR that is a plain cell, if the privilege suffices. */
   CSR_READ: 4,
-  /** Swaps or writes one that takes any value. */
+  /** Swaps or writes one that keeps given bits of any value. */
   CSR_WRITE: 5,
+  /** Reads, sets or clears bits of sstatus, if that changes neither a translation nor lets an interrupt in. */
+  SSTATUS: 6,
 } as const;
-const FIRST_ISA_OPERATION = 6;
+const FIRST_ISA_OPERATION = 7;
 
 /** Operation number of a full instruction, by name. */
 export const operationNumber: ReadonlyMap<string, number> = new Map(
@@ -255,6 +267,22 @@ function runFunction(options: CoreOptions): FunctionBuilder {
   const leaveAt = (reason: Exit): Stmt[] => [set(pc, currentPc), ...leave(reason, notRetired)];
   const advance: Stmt[] = [set(ip, i32.add(ip, step)), br(next)];
 
+  const isPending = i32.ne(atomicLoad('i32', hart, at.pending), i32.const(0));
+  /**
+   * Goes on at the target of a branch that lies in the same page, whose distance in records the record
+   * knows. Going back it looks up first, as every loop must somewhere.
+   */
+  const hop: Stmt[] = [
+    set(host, record('extra', 4)),
+    when(
+      i32.and(
+        i32.ne(host, i32.const(0)),
+        i32.or(i32.lt_s(i32.const(0), host), i32.and(i32.eqz(isPending), i32.lt_u(count, limit))),
+      ),
+      [set(ip, i32.add(ip, host)), br(next)],
+    ),
+  ];
+
   const modelTouch = (kind: number, va: Expr): Stmt[] =>
     options.exact
       ? [
@@ -318,13 +346,14 @@ function runFunction(options: CoreOptions): FunctionBuilder {
         ];
       case 'branch':
         return [
-          when(lower(meaning.taken), [set(pc, i64.add(currentPc, immediate)), br(fetch)]),
+          when(lower(meaning.taken), [...hop, set(pc, i64.add(currentPc, immediate)), br(fetch)]),
           ...advance,
         ];
       case 'jump':
         return [
           set(target, lower(meaning.target)),
-          ...(operands.rd === undefined ? [] : [writeRd(nextPc)]),
+          writeRd(nextPc),
+          ...(operands.rs1 === undefined ? hop : []),
           set(pc, target),
           br(fetch),
         ];
@@ -415,6 +444,46 @@ function runFunction(options: CoreOptions): FunctionBuilder {
       }
     }
   };
+  /** csrrs, csrrc, csrrsi or csrrci of sstatus; raw bits in the immediate. */
+  function sstatusHandler(): Stmt[] {
+    const IS_IMMEDIATE = 1 << 14;
+    const IS_CLEAR = 1 << 12;
+    const raw = record('imm', 4);
+    const has = (bits: number): Expr => i64.ne(i64.and(value64, i64.const(bits)), i64.const(0));
+    const cell = (name: CsrCell): number => at.csr + 8 * csrIndex[name];
+    const pending = i32.and(
+      i32.or(atomicLoad('i32', hart, at.mip), load('i32', 4, false, hart, at.softwareSei)),
+      load('i32', 4, false, hart, cell('mie')),
+    );
+    const UXL = 2n << 32n;
+    const bits = i64.and(value64, i64.const(SSTATUS_PLAIN_BITS));
+    return [
+      unlikely(
+        i32.lt_u(load('i32', 4, false, hart, at.mode), i32.const(PRIVILEGE.S)),
+        leaveAt(EXIT.CSR),
+      ),
+      set(
+        value64,
+        choose(
+          i32.and(raw, i32.const(IS_IMMEDIATE)),
+          i64.extend_u(i32.and(i32.shr_u(raw, i32.const(15)), i32.const(31))),
+          readRegister('rs1'),
+        ),
+      ),
+      unlikely(has(SSTATUS_MASK & ~SSTATUS_PLAIN_BITS), leaveAt(EXIT.CSR)),
+      set(old64, load('i64', 8, false, hart, cell('mstatus'))),
+      when(
+        i32.and(raw, i32.const(IS_CLEAR)),
+        [store('i64', 8, hart, i64.and(old64, i64.xor(bits, i64.const(-1))), cell('mstatus'))],
+        [
+          unlikely(i32.and(has(SSTATUS_SIE), i32.ne(pending, i32.const(0))), leaveAt(EXIT.CSR)),
+          store('i64', 8, hart, i64.or(old64, bits), cell('mstatus')),
+        ],
+      ),
+      writeRd(i64.or(i64.and(old64, i64.const(SSTATUS_MASK)), i64.const(UXL))),
+      ...advance,
+    ];
+  }
   const fnSeen32 = fn.local('i32');
   const fnSeen64 = fn.local('i64');
 
@@ -426,7 +495,7 @@ function runFunction(options: CoreOptions): FunctionBuilder {
     leaveAt(EXIT.ILLEGAL),
     [
       unlikely(
-        i32.lt_u(load('i32', 4, false, hart, at.mode), record('extra', 4)),
+        i32.lt_u(load('i32', 4, false, hart, at.mode), record('extra', 1)),
         leaveAt(EXIT.CSR),
       ),
       writeRd(load('i64', 8, false, i32.add(hart, record('rs2', 2)), at.csr)),
@@ -434,15 +503,19 @@ function runFunction(options: CoreOptions): FunctionBuilder {
     ],
     [
       unlikely(
-        i32.lt_u(load('i32', 4, false, hart, at.mode), record('extra', 4)),
+        i32.lt_u(load('i32', 4, false, hart, at.mode), record('extra', 1)),
         leaveAt(EXIT.CSR),
       ),
-      set(value64, readRegister('rs1')),
+      set(
+        value64,
+        i64.and(readRegister('rs1'), i64.extend_s(i32.shr_s(record('extra', 4), i32.const(8)))),
+      ),
       set(old64, load('i64', 8, false, i32.add(hart, record('rs2', 2)), at.csr)),
       store('i64', 8, i32.add(hart, record('rs2', 2)), value64, at.csr),
       writeRd(old64),
       ...advance,
     ],
+    sstatusHandler(),
   ];
   const handlers = [...special, ...OPERATIONS.map(handler)];
   const labels = handlers.map((_, index) => label(`operation ${index}`));
@@ -466,10 +539,7 @@ function runFunction(options: CoreOptions): FunctionBuilder {
         first,
         [set(ip, first), set(first, i32.const(0))],
         [
-          unlikely(
-            i32.ne(atomicLoad('i32', hart, at.pending), i32.const(0)),
-            leave(EXIT.PENDING, count),
-          ),
+          unlikely(isPending, leave(EXIT.PENDING, count)),
           unlikely(i32.ge_u(count, limit), leave(EXIT.LIMIT, count)),
           set(entry, tlbEntry(load('i32', 4, false, hart, at.fetchTlb), pc, FetchEntry.sizeBytes)),
           set(tagged, i64.xor(load('i64', 8, false, entry, FetchEntry.offset.tag), pc)),

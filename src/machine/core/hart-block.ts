@@ -71,6 +71,8 @@ export const COUNTERS = [
   'shootdownsSent',
   'shootdownIpis',
   'shootdownsServed',
+  'shootdownRounds',
+  'shootdownTargets',
   'shootdownWaitNs',
   'ipisSent',
   'denials',
@@ -80,6 +82,7 @@ export const COUNTERS = [
   'grants',
   'revokes',
   'wfi',
+  'escapes',
 ] as const;
 export type Counter = (typeof COUNTERS)[number];
 export const counterIndex = Object.fromEntries(
@@ -140,6 +143,9 @@ export const HartBlock = layout('HartBlock', {
     'HART_STATE. Written by the owner (and by whoever starts it), read by shootdown issuers',
   ),
   mip: i32.doc('interrupt lines by mip bit. Any thread ors or ands'),
+  softwareSei: i32.doc(
+    'the bit of mip.SEIP that M writes, at its place; the controller has its own in mip',
+  ),
   fenceRequest: i32.doc('count of remote fences asked. Any thread adds 1, then sets PENDING.FENCE'),
   fenceAcked: i32.doc('the request count that the owner has served. Issuers wait on it'),
   fenceCode: i32.doc(
@@ -171,7 +177,10 @@ export const Record16: Layout<
   rs1: bytes(2, 2),
   rs2: bytes(2, 2),
   imm: bytes(4, 4),
-  extra: bytes(4, 4).doc('lowest privilege of a plain CSR'),
+  extra: bytes(4, 4).doc(
+    'of a plain CSR: lowest privilege; above it, the bits that it keeps. Of a branch or JAL within its ' +
+      'page: how far the target record is, in bytes; else 0',
+  ),
 });
 export const RECORD_BYTES = 16;
 export const PARCELS_PER_PAGE = 2048;
@@ -207,3 +216,8 @@ export const TLB_CONTEXTS = 32;
  * address would not do: the core compares by distance.)
  */
 export const EMPTY_TAG_FLIP = 0x1000;
+
+/** Word index, from the start of a hart block, of a field or of a CSR cell. */
+export const wordOf = (field: keyof typeof HartBlock.offset): number =>
+  HartBlock.offset[field] >> 2;
+export const csrWordOf = (name: CsrCell): number => wordOf('csr') + 2 * csrIndex[name];

@@ -188,7 +188,7 @@ export class Uart implements Device {
   }
 
   load(offset: number): number {
-    return this.#exclusive(() => this.#read(offset));
+    return this.#exclusive(() => this.#read(offset), offset === RBR || offset === LSR);
   }
 
   store(offset: number, _sizeBytes: Width, value: number): void {
@@ -281,8 +281,13 @@ export class Uart implements Device {
     return (this.#state.mcr.load() & MCR_LOOP) !== 0;
   }
 
-  #refill(): void {
+  /**
+   * Lets the line deliver, but only to somebody who listens: what is typed before a driver is ready
+   * would be lost when it sets its FIFOs up.
+   */
+  #refill(polls: boolean): void {
     if (this.#isLooped()) return;
+    if (!polls && (this.#state.ier.load() & IER_RX) === 0) return;
     const capacity = this.#rxCapacity();
     while (this.#state.rxCount.load() < capacity) {
       const byte = this.#input.take();
@@ -386,12 +391,12 @@ export class Uart implements Device {
   }
 
   /** Runs a register access under the lock; then lets the line deliver and drives the interrupt. */
-  #exclusive<Result>(access: () => Result): Result {
+  #exclusive<Result>(access: () => Result, polls = false): Result {
     acquire(this.#state.lock);
     try {
-      this.#refill();
+      this.#refill(polls);
       const result = access();
-      this.#refill();
+      this.#refill(polls);
       const level = this.#interrupt() === IIR_NONE ? 0 : 1;
       if (this.#state.raised.exchange(level) !== level) {
         if (level === 1) this.#interrupts.raise(UART_SOURCE);

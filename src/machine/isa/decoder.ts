@@ -25,8 +25,8 @@ const bucketOf = (raw: number): number =>
 const BUCKETS: Instruction[][] = Array.from({ length: 32 + 256 }, () => []);
 for (const instruction of INSTRUCTIONS) {
   const bucketBits = instruction.bytes === 4 ? 0x707f : 0xe003;
-  for (let bits = 0; bits <= bucketBits; bits++) {
-    if ((bits & ~bucketBits) !== 0) continue;
+  // Every subset of the bits, from all of them to none.
+  for (let bits = bucketBits; bits >= 0; bits = bits === 0 ? -1 : (bits - 1) & bucketBits) {
     if (((bits ^ instruction.match) & instruction.mask & bucketBits) !== 0) continue;
     if (isFourBytes(bits) !== (instruction.bytes === 4)) continue;
     BUCKETS[bucketOf(bits)]?.push(instruction);

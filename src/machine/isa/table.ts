@@ -1,7 +1,7 @@
 /**
  * The instruction set, once: encoding, operands and meaning of every instruction.
  *
- * RV64IMAC with Zicsr and Zifencei, and the privileged instructions, from "The RISC-V Instruction Set
+ * RV64IMAC with Zicsr, Zifencei and Zihintpause, and the privileged instructions, from "The RISC-V Instruction Set
  * Manual", volume I (unprivileged) and II (privileged), 20250508. The interpreter, the decoder and the
  * disassembler are generated from this table; a test proves that no two encodings overlap.
  *
@@ -37,6 +37,8 @@ export const EXIT = {
   FENCE_I: 15,
   /** An encoding that is in no table; raw bits in the record's immediate. */
   ILLEGAL: 16,
+  /** The guest spins, and others would do better with the time. */
+  PAUSE: 17,
 } as const;
 export type Exit = (typeof EXIT)[keyof typeof EXIT];
 
@@ -184,6 +186,8 @@ const OP = 0x33;
 const OP_32 = 0x3b;
 const MASK_R = 0xfe00707f;
 const MASK_I = 0x0000707f;
+/** FENCE with predecessors W, no successors, and x0 for both registers. */
+const PAUSE = { match: 0x0100000f, mask: 0xffffffff };
 const MASK_SHIFT = 0xfc00707f;
 
 const r = (name: string, funct7: number, funct3: number, rd: Expr, opcode = OP): Instruction =>
@@ -321,7 +325,9 @@ const FULL: readonly Instruction[] = [
   r('sllw', 0x00, 1, word(i32.shl(rs1w, rs2w)), OP_32),
   r('srlw', 0x00, 5, word(i32.shr_u(rs1w, rs2w)), OP_32),
   r('sraw', 0x20, 5, word(i32.shr_s(rs1w, rs2w)), OP_32),
-  full('fence', 'FENCE', 'fence', 0x0f, MASK_I, { kind: 'fence' }),
+  full('fence', 'FENCE', 'fence', 0x0f, MASK_I, { kind: 'fence' }, { except: [PAUSE] }),
+  // Zihintpause, vol. I §9: a FENCE that orders nothing.
+  full('pause', 'NONE', 'none', PAUSE.match, PAUSE.mask, { kind: 'exit', reason: EXIT.PAUSE }),
   full('fence.i', 'NONE', 'none', 0x100f, MASK_I, { kind: 'exit', reason: EXIT.FENCE_I }),
   system('ecall', 0x00000073, EXIT.ECALL),
   system('ebreak', 0x00100073, EXIT.EBREAK),

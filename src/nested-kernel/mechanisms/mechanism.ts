@@ -3,6 +3,7 @@
  * are told apart; that is all here, one file per mechanism.
  */
 import type { Hart } from '../../machine/hart.ts';
+import { MAX_SPACES } from '../abi.ts';
 import type { MonitorConfig } from '../config.ts';
 import type { Paging } from '../paging.ts';
 
@@ -34,4 +35,4 @@ export interface MechanismEnvironment {
 export const satpHigh = (asid: number): number => (8 << 28) | (asid << 12);
 
 /** ASIDs: spaces have their own number; the views of the other domains come after them. */
-export const domainAsid = (domain: number): number => 128 + domain;
+export const domainAsid = (domain: number): number => MAX_SPACES + domain;

@@ -25,7 +25,9 @@ const USER_ENTRY = vpn2(Number(LAYOUT.USER_TOP) - 1, 0);
 
 export function createPkey({ config, paging, domains }: MechanismEnvironment): Mechanism {
   const rootOf = (hart: Hart): number => config.roots[hart.id * domains] as number;
+  const isUnseparated = config.ablate.includes('views');
   const keys: readonly [number, number][] = Array.from({ length: domains }, (_, domain) => {
+    if (isUnseparated) return [-1, -1];
     const pair: [number, number] = [0, 0];
     const allow = (key: number, write: boolean): void => {
       const half = key >> 4;

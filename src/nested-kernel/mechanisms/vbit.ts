@@ -10,6 +10,7 @@
  */
 import type { Hart } from '../../machine/hart.ts';
 import { LAYOUT } from '../abi.ts';
+import { CHARGE } from '../charges.ts';
 import type { KernelRegion } from '../config.ts';
 import { leafHigh, leafLow, pointerHigh, pointerLow, vpn0, vpn1, vpn2 } from '../paging.ts';
 import { domainAsid, satpHigh, type Mechanism, type MechanismEnvironment } from './mechanism.ts';
@@ -23,7 +24,7 @@ interface Slot {
   readonly frame: number;
   /** Leaf by domain id; 0: not valid there. */
   readonly leaf: readonly number[];
-  /** Thread whose stack it is, or -1. */
+  /** Thread whose stack it is, or -1. The core's stacks are its data: it builds and switches threads. */
   readonly thread: number;
 }
 
@@ -85,7 +86,7 @@ export function createVbit({ config, paging, domains }: MechanismEnvironment): M
             rights === 0 ? 0 : leafLow(region.frame + page, rights),
           ),
           thread:
-            region.kind === 'stacks'
+            region.kind === 'stacks' && region.owner !== 0
               ? Math.floor(
                   (page * 4096) / stackBytes(config.contexts?.domains[region.owner]?.stackBytes),
                 )
@@ -141,6 +142,7 @@ export function createVbit({ config, paging, domains }: MechanismEnvironment): M
         paging.write(slot.table, slot.index, slot.leaf[to] as number, leafHigh(slot.frame, 0));
         pages.push(slot.low, slot.high);
       }
+      hart.count('monitorOps', (CHARGE.SLOT * pages.length) / 2);
       switchUppers(hart, from, to, userTables.get(hart.id) ?? 0);
       hart.setSatp(rootOf(hart), satpHigh(to === 0 ? space : domainAsid(to)));
       hart.fencePages(pages);

@@ -2,6 +2,7 @@
  * Rules over a whole set of policies: one rule, one function, one message that names the fix.
  */
 import { CALL } from '../../nested-kernel/abi.ts';
+import { DEVICES } from '../devices.ts';
 import { compareText, suggestion } from '../diagnostics.ts';
 import { CORE, type Edge, type SubsystemPolicy } from '../model.ts';
 import {
@@ -148,6 +149,12 @@ function checkDevicesHaveOneOwner(subsystems: readonly SubsystemPolicy[], report
   const owners = new Map<string, { name: string; place: string }>();
   for (const { name, mmio } of subsystems) {
     for (const { device, place } of mmio) {
+      if (DEVICES[device] === undefined) {
+        const { text, fix } = suggestion(device, Object.keys(DEVICES));
+        const hint = fix === undefined ? {} : { fix };
+        report.error(place, `there is no device '${device}'${text}`, hint);
+        continue;
+      }
       const owner = owners.get(device);
       if (owner === undefined) {
         owners.set(device, { name, place: `${place.file}:${place.line}` });

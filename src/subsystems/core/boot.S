@@ -36,7 +36,7 @@ in_high_half:
   mul t0, t0, a0
   la tp, threads
   add tp, tp, t0
-  la sp, thread_stacks
+  la sp, __stacks_start
   addi t0, a0, 1
   slli t0, t0, 14               /* THREAD_STACK_BYTES; thread.h asserts it */
   add sp, sp, t0

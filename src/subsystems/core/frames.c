@@ -113,8 +113,8 @@ void frame_ref(u64 frame) {
   spin_unlock(&frames_lock);
 }
 
-void frame_unref(u64 frame) {
-  spin_lock(&frames_lock);
+/* Caller holds frames_lock. */
+static void drop(u64 frame) {
   struct frame_state *state = &frames.table[index_of(frame)];
   if (state->refs == 0) panic("frame %lx is free already", frame);
   if (--state->refs == 0) {
@@ -123,6 +123,11 @@ void frame_unref(u64 frame) {
     frames.first_free = (u32)index_of(frame) + 1;
     frames.free++;
   }
+}
+
+void frame_unref(u64 frame) {
+  spin_lock(&frames_lock);
+  drop(frame);
   spin_unlock(&frames_lock);
 }
 
@@ -141,6 +146,20 @@ u64 frames_total(void) {
   return frames.total;
 }
 
+/* Frees a frame unless frames_reclaim has done so, after its domain was stopped in the middle of a call. */
+static void give_back(u64 frame, u64 domain) {
+  spin_lock(&frames_lock);
+  const struct frame_state *state = &frames.table[index_of(frame)];
+  if (state->refs > 0 && state->domain == domain) drop(frame);
+  spin_unlock(&frames_lock);
+}
+
+/* The domain that called the core; 0 = nobody. */
+static u64 calling_domain(void) {
+  long caller = monitor_call(CORDON_CALLER, 0, 0, 0, 0);
+  return caller > 0 ? (u64)caller : 0;
+}
+
 static void set_domain(u64 frame, u64 domain) {
   spin_lock(&frames_lock);
   frames.table[index_of(frame)].domain = (u16)domain;
@@ -153,12 +172,12 @@ long page_alloc(void) {
   if (frame == 0) return -ENOMEM;
   if (!separated) return (long)direct(frame);
 
-  long caller = monitor_call(CORDON_CALLER, 0, 0, 0, 0);
-  set_domain(frame, caller > 0 ? (u64)caller : 0);
+  u64 domain = calling_domain();
+  set_domain(frame, domain);
   /* An address of the upper half is a negative number: only small negative ones are errors. */
   struct sbi_result granted = sbi_call(CORDON_EID, CORDON_GRANT, frame, 0, 0, 0);
   if (granted.error == 0) return granted.value;
-  frame_unref(frame);
+  give_back(frame, domain);
   return -ENOMEM;
 }
 
@@ -169,15 +188,10 @@ long page_free(long address) {
   }
   struct sbi_result revoked = sbi_call(CORDON_EID, CORDON_REVOKE, (u64)address, 0, 0, 0);
   if (revoked.error != 0) return -EINVAL;
-  frame_unref((u64)revoked.value);
+  give_back((u64)revoked.value, calling_domain());
   return 0;
 }
 
 void frames_reclaim(u64 domain) {
-  for (u64 i = 0; i < frames.count; i++) {
-    spin_lock(&frames_lock);
-    bool lost = frames.table[i].refs > 0 && frames.table[i].domain == domain;
-    spin_unlock(&frames_lock);
-    if (lost) frame_unref(RAM_BASE + i * PAGE_BYTES);
-  }
+  for (u64 i = 0; i < frames.count; i++) give_back(RAM_BASE + i * PAGE_BYTES, domain);
 }

@@ -48,6 +48,11 @@ static inline bool interrupts_are_on(void) {
   return (csr_read(sstatus) & SSTATUS_SIE) != 0;
 }
 
+/* A hint that this hart waits for another: PAUSE (Zihintpause), which is a FENCE to who does not know it. */
+static inline void cpu_relax(void) {
+  asm volatile(".4byte 0x0100000f" ::: "memory");
+}
+
 /* --- Spin locks (spinlock.c): held with interrupts off, never across a sleep or a call to another subsystem --- */
 
 struct spinlock {
@@ -81,7 +86,7 @@ long monitor_call(u64 function, u64 a0, u64 a1, u64 a2, u64 a3);
 /* --- What the device tree says (fdt.c) --- */
 
 #define MACHINE_RANGES 8
-#define MACHINE_HARTS 32 /* half of the thread slots are left for work */
+#define MACHINE_HARTS MAX_HARTS
 
 struct range {
   u64 start;

@@ -289,12 +289,18 @@ long process_set_affinity(long pid, u64 wanted) {
   return status;
 }
 
-long process_affinity(long pid) {
-  if (pid == 0) return (long)(current()->affinity & machine.harts);
-  long affinity = -ESRCH;
+long process_affinity(long pid, u64 *harts) {
+  if (pid == 0) {
+    *harts = current()->affinity & machine.harts;
+    return 0;
+  }
+  long status = -ESRCH;
   spin_lock(&processes_lock);
   struct process *process = find((u32)pid);
-  if (process != 0 && process->thread != 0) affinity = (long)(process->thread->affinity & machine.harts);
+  if (process != 0 && process->thread != 0) {
+    *harts = process->thread->affinity & machine.harts;
+    status = 0;
+  }
   spin_unlock(&processes_lock);
-  return affinity;
+  return status;
 }

@@ -74,7 +74,7 @@ long process_kill(long pid, long signal);
 u64 process_count(void);
 /* 0 = the current one. */
 long process_set_affinity(long pid, u64 harts);
-long process_affinity(long pid);
+long process_affinity(long pid, u64 *harts);
 void process_set_waiting(bool waiting);
 /* Ends the current process as an unhandled signal would. */
 _Noreturn void process_die(u32 signal);

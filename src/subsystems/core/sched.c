@@ -3,7 +3,7 @@
  * may run on the asking hart. A tick ends a turn. A hart with nothing to do waits in its idle thread
  * and is woken by an IPI when work is queued.
  *
- * One queue, not one per hart: with at most 64 threads the lock is held for a short scan, and no
+ * One queue, not one per hart: with so few threads the lock is held for a short scan, and no
  * thread can starve because it sits in the wrong queue.
  */
 #include "mmu.h"
@@ -11,8 +11,11 @@
 
 struct thread threads[MAX_THREADS];
 struct hart harts[MACHINE_HARTS];
-u8 thread_stacks[MAX_THREADS][THREAD_STACK_BYTES] __attribute__((aligned(4096)));
 const u64 thread_bytes = sizeof(struct thread); /* for boot.S */
+
+/* The core's stacks, one a thread, where the linker and the monitor expect them. */
+extern u8 __stacks_start[][THREAD_STACK_BYTES];
+extern u8 __stack_bytes[];
 
 static struct {
   struct spinlock lock; /* guards what thread.h says and the rest of this */
@@ -64,7 +67,7 @@ static struct thread *dequeue(const struct hart *hart) {
 /* --- Switching. Caller holds scheduler.lock and nothing else. --- */
 
 static u64 *canary_of(u64 id) {
-  return (u64 *)thread_stacks[id];
+  return (u64 *)__stacks_start[id];
 }
 
 /* Frees the slot of a thread that will never run again. */
@@ -153,7 +156,7 @@ struct thread *thread_create(void) {
     return 0;
   }
   u64 id = thread_id(created);
-  created->stack_top = (u64)thread_stacks[id + 1];
+  created->stack_top = (u64)__stacks_start[id + 1];
   *canary_of(id) = STACK_CANARY;
   created->affinity = ~0UL;
   created->bounce = direct(bounce);
@@ -195,6 +198,7 @@ long thread_yield(void) {
   spin_lock(&scheduler.lock);
   reschedule();
   spin_unlock(&scheduler.lock);
+  cpu_relax(); /* if nobody else was ready, what the caller waits for happens on another hart */
   return 0;
 }
 
@@ -287,11 +291,12 @@ u64 sched_switches(void) {
 }
 
 void sched_init_hart(u64 id) {
+  if ((u64)__stack_bytes != THREAD_STACK_BYTES) panic("core.policy gives stacks of %lu bytes", (u64)__stack_bytes);
   struct thread *thread = current();
   struct hart *hart = &harts[id];
   hart->id = id;
   hart->running = thread;
-  thread->stack_top = (u64)thread_stacks[id + 1];
+  thread->stack_top = (u64)__stacks_start[id + 1];
   *canary_of(id) = STACK_CANARY;
   thread->affinity = 1UL << id;
   thread->hart = hart;

@@ -10,8 +10,7 @@ void spin_lock(struct spinlock *lock) {
   struct thread *thread = current();
   if (thread->lock_depth++ == 0) thread->interrupts_before = were_on;
   while (__atomic_exchange_n(&lock->held, 1, __ATOMIC_ACQUIRE) != 0) {
-    while (__atomic_load_n(&lock->held, __ATOMIC_RELAXED) != 0) {
-    }
+    while (__atomic_load_n(&lock->held, __ATOMIC_RELAXED) != 0) cpu_relax();
   }
 }
 

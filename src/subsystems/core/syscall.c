@@ -150,8 +150,9 @@ static long sys_sched_setaffinity(const u64 *a) {
 
 static long sys_sched_getaffinity(const u64 *a) {
   if (a[1] < sizeof(u64)) return -EINVAL;
-  long affinity = process_affinity((s32)a[0]);
-  if (affinity < 0) return affinity;
+  u64 affinity; /* of 64 harts, all bits: no number that could also be an error */
+  long status = process_affinity((s32)a[0], &affinity);
+  if (status < 0) return status;
   return user_write(a[2], &affinity, sizeof affinity) < 0 ? -EFAULT : (long)sizeof affinity;
 }
 
@@ -341,10 +342,15 @@ static const system_call linux_calls[] = {
 #define LINUX_CALLS (sizeof linux_calls / sizeof linux_calls[0])
 
 static const system_call cordon_calls[] = {
-    sys_key_add, sys_key_sign, sys_key_delete, sys_cordon_mark, sys_cordon_info, sys_gate_bench,
+    [SYS_key_add - SYS_key_add] = sys_key_add,
+    [SYS_key_sign - SYS_key_add] = sys_key_sign,
+    [SYS_key_delete - SYS_key_add] = sys_key_delete,
+    [SYS_cordon_mark - SYS_key_add] = sys_cordon_mark,
+    [SYS_cordon_info - SYS_key_add] = sys_cordon_info,
+    [SYS_gate_bench - SYS_key_add] = sys_gate_bench,
+    [SYS_cordon_attack - SYS_key_add] = sys_cordon_attack,
 };
 #define CORDON_CALLS (sizeof cordon_calls / sizeof cordon_calls[0])
-_Static_assert(SYS_gate_bench == SYS_key_add + CORDON_CALLS - 1, "the table follows user_abi.h");
 
 static system_call find(u64 number) {
   if (number < LINUX_CALLS) return linux_calls[number];

@@ -29,4 +29,7 @@ long sys_chdir(const u64 *a);
 long sys_getcwd(const u64 *a);
 long sys_sync(const u64 *a);
 
+/* --- attack.c --- */
+long sys_cordon_attack(const u64 *a);
+
 #endif

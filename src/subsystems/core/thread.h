@@ -35,6 +35,8 @@ struct thread {
   u64 stack_top;
   u64 saved_sp; /* between two instructions of trap_entry */
   struct context context;
+  u64 on_fault;    /* where the kernel goes on after a fault of its own, or 0: it panics (attack.S) */
+  u64 on_fault_sp; /* and with which stack pointer */
 
   /* Own thread only. */
   u32 lock_depth;            /* spin locks held */
@@ -61,6 +63,8 @@ struct thread {
 _Static_assert(offsetof(struct thread, stack_top) == 0, "entry.S: THREAD_STACK_TOP");
 _Static_assert(offsetof(struct thread, saved_sp) == 8, "entry.S: THREAD_SAVED_SP");
 _Static_assert(offsetof(struct thread, context) == 16, "entry.S: THREAD_CONTEXT");
+_Static_assert(offsetof(struct thread, on_fault) == 128, "attack.S: THREAD_ON_FAULT");
+_Static_assert(offsetof(struct thread, on_fault_sp) == 136, "attack.S: THREAD_ON_FAULT_SP");
 _Static_assert(sizeof(struct frame) == 272, "entry.S: FRAME_BYTES");
 _Static_assert(offsetof(struct frame, pc) == 248, "entry.S: FRAME_PC");
 _Static_assert(offsetof(struct frame, status) == 256, "entry.S: FRAME_STATUS");

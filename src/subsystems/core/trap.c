@@ -88,6 +88,10 @@ void trap(struct frame *frame) {
   } else if (from_user) {
     interrupts_on();
     user_exception(frame, cause, value);
+  } else if (current()->on_fault != 0) {
+    frame->pc = current()->on_fault;
+    frame->x[FRAME_SP_INDEX] = current()->on_fault_sp;
+    current()->on_fault = 0;
   } else {
     panic("kernel: cause %lu at %lx, stval %lx, ra %lx, thread %lu", cause, frame->pc, value, frame->x[0],
           thread_id(current()));

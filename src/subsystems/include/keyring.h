@@ -18,4 +18,9 @@ long gate_1(long a);
 long gate_6(long a, long b, long c, long d, long e, long f);
 long gate_bytes(const void *data, size_t bytes);
 
+/* Gives way up to `turns` times while it is inside; -> a, or what giving way returned if not 0. */
+long gate_yield(long a, long turns);
+/* Checks the index at the start of the buffer, waits a moment, and uses it: a look into a table of 8. */
+long gate_lookup(const u8 *data, size_t bytes);
+
 #endif

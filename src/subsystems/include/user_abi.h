@@ -17,6 +17,11 @@
 #define SYS_cordon_info 1028
 /* gate_bench(kind, count, bytes): `count` calls from the core to keyring. */
 #define SYS_gate_bench 1029
+/*
+ * cordon_attack(which, struct attack_request *): the kernel itself turns on the other subsystems, for
+ * `cordon attack`. -EPERM unless bootargs have the word `attack`. See core/attack.c.
+ */
+#define SYS_cordon_attack 1031
 
 #define KEY_NAME_MAX 32
 #define KEY_VALUE_MAX 256
@@ -58,6 +63,38 @@ struct buggy_request {
   /* WRITE: the value. CALL: the argument. SPIN: iterations, 0 = for ever. */
   uint64_t value;
   /* READ, CALL: out. */
+  uint64_t result;
+};
+
+enum attack {
+  /* A4: satp = a table of our own, then Bare; `result` = the word at physical address a. */
+  ATTACK_SATP = 1,
+  /* C1: `result` = the word at kernel address a. */
+  ATTACK_LOAD,
+  /* C2: maps the page table that maps user page a at user page b, writable. */
+  ATTACK_MAP_TABLE,
+  /* C2: gives user page b, next to the mapped a, the frame at physical address c, through the direct map. */
+  ATTACK_WRITE_TABLE,
+  /* B1: takes user page b of process a, sees no need for a fence, and keeps c in its frame. */
+  ATTACK_UNMAP,
+  /* D1: jumps to kernel address a with argument b; `result` = what came back. */
+  ATTACK_JUMP,
+  /* D2: calls a callee that returns to where it was not called from; a: by `ret` (0) or by the gate (1). */
+  ATTACK_RETURN,
+  /* E3, the victim: sleeps b turns inside keyring with a; `result` = what came back, c = on which hart. */
+  ATTACK_SLEEP_INSIDE,
+  /* E3, the thief: returns b into keyring in the place of process a; c = the return gate, 0 if none. */
+  ATTACK_STEAL,
+  /* F1, the victim: has keyring check and use a buffer a times; `result` = what it should not give out. */
+  ATTACK_CHECK,
+  /* F1, the thief: changes that buffer of process a, b times. */
+  ATTACK_FLIP,
+  /* The word that the flaws of /dev/buggy are aimed at: `result`. */
+  ATTACK_TARGET,
+};
+
+struct attack_request {
+  uint64_t a, b, c;
   uint64_t result;
 };
 

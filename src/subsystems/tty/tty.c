@@ -20,7 +20,8 @@
 #define UART_LCR 3
 #define UART_LSR 5
 #define IER_RECEIVED 0x01
-#define FCR_ENABLE_AND_CLEAR 0x07
+/* What was typed before we were ready is kept: the FIFO is empty at power-on anyway. */
+#define FCR_ENABLE 0x01
 #define LCR_8_BITS 0x03
 #define LSR_DATA_READY 0x01
 #define LSR_CAN_SEND 0x20
@@ -145,7 +146,7 @@ long tty_init(u64 generation) {
   input_event = event_create();
   if (input_event < 0) return input_event;
   UART[UART_LCR] = LCR_8_BITS;
-  UART[UART_FCR] = FCR_ENABLE_AND_CLEAR;
+  UART[UART_FCR] = FCR_ENABLE;
   UART[UART_IER] = IER_RECEIVED;
   return 0;
 }

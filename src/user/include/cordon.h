@@ -65,6 +65,8 @@ int buggy_write(int fd, uint64_t address, uint64_t value);
 int buggy_read(int fd, uint64_t address, uint64_t size, uint64_t *to);
 /** Lets it call any kernel address. */
 int buggy_call(int fd, uint64_t address);
+/** The same with an argument; what came back goes to `result`, unless that is null. */
+int buggy_call_with(int fd, uint64_t address, uint64_t argument, uint64_t *result);
 /** Lets it loop for ever. */
 int buggy_loop(int fd);
 /** Asks it for something it may do: its generation, or a negated error number. */

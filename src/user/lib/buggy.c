@@ -36,10 +36,14 @@ int buggy_read(int fd, uint64_t address, uint64_t size, uint64_t *to) {
   return result;
 }
 
-int buggy_call(int fd, uint64_t address) {
-  struct request request = {.address = address};
-  return sys_ioctl(fd, BUGGY_CALL, &request);
+int buggy_call_with(int fd, uint64_t address, uint64_t argument, uint64_t *result) {
+  struct request request = {.address = address, .value = argument};
+  int error = sys_ioctl(fd, BUGGY_CALL, &request);
+  if (result) *result = request.result;
+  return error;
 }
+
+int buggy_call(int fd, uint64_t address) { return buggy_call_with(fd, address, 0, 0); }
 
 int buggy_loop(int fd) {
   struct request request = {.value = 0}; /* no limit to its turns */

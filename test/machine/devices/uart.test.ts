@@ -106,7 +106,8 @@ describe('the receiver', () => {
   });
 
   it('takes only what the line holds, and says how much', () => {
-    const { console, read } = port();
+    const { console, read, write } = port();
+    write(IER, uart.IER_RX);
     // One byte of it waits in the receive buffer.
     expect(console.writeInput(new Uint8Array(5000))).toBe(4096);
     expect(console.writeInput(new Uint8Array(5))).toBe(1);
@@ -127,9 +128,18 @@ describe('the receiver', () => {
   it('forgets what is in its FIFO when told to, and not what is still on the line', () => {
     const { console, read, write } = port();
     write(FCR, uart.FCR_ENABLE);
+    write(IER, uart.IER_RX);
     console.writeInput(Uint8Array.from({ length: 20 }, (_, index) => index));
     write(FCR, uart.FCR_ENABLE | uart.FCR_CLEAR_RX);
     expect(read(RBR)).toBe(16);
+  });
+
+  it('leaves on the line what comes before a driver listens', () => {
+    const { console, read, write } = port();
+    console.writeInput(Uint8Array.of(1, 2, 3));
+    write(FCR, uart.FCR_ENABLE | uart.FCR_CLEAR_RX);
+    write(IER, uart.IER_RX);
+    expect([read(RBR), read(RBR), read(RBR)]).toEqual([1, 2, 3]);
   });
 });
 

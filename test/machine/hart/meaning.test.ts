@@ -128,6 +128,42 @@ describe.each(CORES)('on the %s core', (_, deterministic) => {
     }
   });
 
+  it('branches reach from page to page and back', () => {
+    bench.reset();
+    bench.load(`
+      .zero 4088
+      start: beqz zero, near
+      li a0, 9
+      wfi
+      .zero 3500
+      back: addi a0, a0, 1
+      bnez a1, start2
+      wfi
+      near: c.beqz a2, near2
+      wfi
+      near2: addi a0, a0, 1
+      li a1, 1
+      j back
+      .zero 100
+      start2: c.j end
+      wfi
+      end: li a1, 0
+      j back`);
+    bench.finish('start');
+    expect(bench.x('a0')).toBe(3n);
+  });
+
+  it('a loop within one page lets an interrupt in that it causes itself', () => {
+    for (const jump of ['j loop', 'beqz zero, loop', 'c.j loop']) {
+      bench.reset();
+      bench.setCsr('mie', 8n);
+      bench.setCsr('mstatus', 8n);
+      bench.execute(`li a0, 0x2000000\n li a1, 1\n sw a1, 0(a0)\n nop\n loop: ${jump}`);
+      expect(bench.csr('mcause')).toBe((1n << 63n) | 3n);
+      bench.execute('li a0, 0x2000000\n sw zero, 0(a0)\n csrw mstatus, zero\n wfi');
+    }
+  });
+
   it('jalr drops the lowest bit and reads its base before it links', () => {
     bench.reset();
     bench.execute(`

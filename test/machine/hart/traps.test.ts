@@ -212,6 +212,9 @@ describe.each(CORES)('on the %s core', (_, deterministic) => {
       ['csrr a0, sscratch', 'U'],
       ['csrw sscratch, a0', 'U'],
       ['csrr a0, sstatus', 'U'],
+      ['csrsi sstatus, 2', 'U'],
+      ['csrw sepc, a0', 'U'],
+      ['csrw mepc, a0', 'S'],
       ['csrr a0, time', 'S'],
       ['csrr a0, stimecmp', 'S'],
     ] as const)('forbids %s in %s', (line, mode) => {
@@ -293,6 +296,7 @@ describe.each(CORES)('on the %s core', (_, deterministic) => {
       ['mtval', ALL, ALL],
       ['stval', ALL, ALL],
       ['scause', INTERRUPT | 5n, INTERRUPT | 5n],
+      ['mcause', 0n, 0n],
       ['mcounteren', ALL, 0xffffffffn],
       ['scounteren', ALL, 0xffffffffn],
       ['mcountinhibit', ALL, 0n],
@@ -364,6 +368,32 @@ describe.each(CORES)('on the %s core', (_, deterministic) => {
       bench.execute('li a0, -1\n csrw sstatus, a0\n csrw sie, a0\n wfi');
       expect(bench.csr('mstatus')).toBe(XL | MPP(3n) | TSR | 0xc0122n);
       expect([bench.csr('mie'), bench.csr('sie')]).toEqual([0x8a8n, 0x20n]);
+    });
+
+    it('sstatus is read, set and cleared by register and immediate', () => {
+      fresh();
+      bench.setCsr('mstatus', TSR | MPP(3n));
+      bench.execute(`
+        li t0, ${SUM | MXR | 0x7ff000n | MSTATUS.SPP}
+        csrrsi a0, sstatus, 31
+        csrrs a1, sstatus, t0
+        csrr a2, sstatus
+        csrrci a3, sstatus, 2
+        li t1, ${SUM | MSTATUS.SPP}
+        csrrc t1, sstatus, t1
+        csrrci a4, sstatus, 0
+        csrrs zero, sstatus, zero
+        wfi`);
+      const uxl = 2n << 32n;
+      expect(['a0', 'a1', 'a2', 'a3', 't1', 'a4'].map((name) => bench.x(name) - uxl)).toEqual([
+        0n,
+        MSTATUS.SIE,
+        MSTATUS.SIE | SUM | MXR | MSTATUS.SPP,
+        MSTATUS.SIE | SUM | MXR | MSTATUS.SPP,
+        SUM | MXR | MSTATUS.SPP,
+        MXR,
+      ]);
+      expect(bench.csr('mstatus')).toBe(XL | TSR | MPP(3n) | MXR);
     });
 
     it('counters count what retired before, and can be written', () => {
@@ -499,6 +529,27 @@ describe.each(CORES)('on the %s core', (_, deterministic) => {
       bench.execute(`li a1, 8\n csrs mie, a1\n here: li a0, 1\n wfi`);
       expect([bench.x('a0'), bench.csr('mepc')]).toEqual([0n, bench.at('here')]);
       bench.line(MSI, false);
+    });
+
+    it('are taken when S sets SIE, by immediate and by register, whatever raised them', () => {
+      for (const line of ['csrsi sstatus, 2', 'csrs sstatus, t0', 'csrrsi a1, sstatus, 2']) {
+        for (const isLine of [true, false]) {
+          fresh();
+          stopInS();
+          bench.setX('t0', 2n);
+          bench.setCsr('mideleg', 1n << BigInt(SEI));
+          bench.setCsr('mie', 1n << BigInt(SEI));
+          if (isLine) bench.line(SEI, true);
+          else bench.setCsr('mip', 1n << BigInt(SEI));
+          bench.execute(`${line}\n here: li a0, 1\n ecall`, 'S');
+          expect([bench.x('a0'), bench.csr('sepc'), bench.csr('scause')]).toEqual([
+            0n,
+            bench.at('here'),
+            INTERRUPT | 9n,
+          ]);
+          bench.line(SEI, false);
+        }
+      }
     });
 
     it('are taken when mret or sret enables them, at the address returned to', () => {

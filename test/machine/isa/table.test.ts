@@ -146,6 +146,8 @@ describe.each([...ROWS.values()].map((row) => [row.name, row] as const))('%s', (
     fc.assert(
       fc.property(operandsOf(row), fc.integer(), (operands, junk) => {
         const raw = encode(name, operands);
+        // One FENCE is another instruction (vol. I §9).
+        fc.pre(name !== 'fence' || operands['pred'] !== 1 || operands['succ'] !== 0);
         // Above a compressed instruction stands the next one.
         const d = decode(row.bytes === 2 ? raw | (junk << 16) : raw);
         expect(d === undefined ? undefined : said(d)).toEqual(meant(row, operands, raw));

@@ -1,0 +1,32 @@
+/** Parsers of option values; commander puts the flag's name in front of their message. */
+import { InvalidArgumentError } from 'commander';
+
+const MAX_HARTS = 64;
+const SIZE_UNITS: Readonly<Record<string, number>> = { '': 1, K: 2 ** 10, M: 2 ** 20, G: 2 ** 30 };
+
+export function parseHarts(text: string): number {
+  const harts = Number(text);
+  if (!/^\d+$/.test(text) || harts < 1 || harts > MAX_HARTS) {
+    throw new InvalidArgumentError(`Give a number of harts from 1 to ${MAX_HARTS}.`);
+  }
+  return harts;
+}
+
+/** `64M`, `1G`, or bytes. The board has room for 16 MiB to 1 GiB in whole pages. */
+export function parseMemory(text: string): number {
+  const [, digits = '', unit = ''] = /^(\d+)([KMG]?)(?:i?B)?$/i.exec(text) ?? [];
+  const bytes = Number(digits) * (SIZE_UNITS[unit.toUpperCase()] as number);
+  if (digits === '' || bytes < 16 * 2 ** 20 || bytes > 2 ** 30 || bytes % 4096 !== 0) {
+    throw new InvalidArgumentError('Give a size from 16M to 1G in whole pages, such as 128M.');
+  }
+  return bytes;
+}
+
+export function parseSeconds(text: string): number {
+  const seconds = Number(text);
+  // setTimeout counts milliseconds in 31 bits.
+  if (text.trim() === '' || !(seconds > 0) || seconds > 2_000_000) {
+    throw new InvalidArgumentError('Give a number of seconds above 0, such as 10 or 0.5.');
+  }
+  return seconds;
+}

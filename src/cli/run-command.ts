@@ -1,0 +1,78 @@
+/** `cordon run`: what it takes. What it does is loaded when it is asked for. */
+import { Option, type Command } from 'commander';
+
+import { MECHANISMS, type MechanismName } from '../policy/contexts.ts';
+import { parseHarts, parseMemory, parseSeconds } from './option-values.ts';
+
+export interface RunOptions {
+  readonly harts: number;
+  readonly mechanism?: MechanismName;
+  readonly kernel?: string;
+  readonly initrd?: string;
+  readonly drive?: string;
+  readonly script?: string;
+  readonly prompt: string;
+  readonly append?: string;
+  readonly deterministic?: boolean;
+  readonly seed?: string;
+  readonly memory: number;
+  readonly seconds?: number;
+  readonly plain?: boolean;
+  readonly tui?: boolean;
+  readonly json?: boolean;
+}
+
+const MIB = 2 ** 20;
+
+export function registerRunCommands(program: Command): void {
+  program
+    .command('run')
+    .description('Boot a kernel on the machine and talk to its console.')
+    .option('--kernel <file>', 'ELF executable to boot (default: our own, built if need be)')
+    .option('--initrd <file>', 'cpio archive that the kernel unpacks (default: our own programs)')
+    .option('--harts <n>', 'number of harts, 1 to 64', parseHarts, 1)
+    .addOption(
+      new Option('--memory <size>', 'RAM, 16M to 1G')
+        .argParser(parseMemory)
+        .default(128 * MIB, '128M'),
+    )
+    .addOption(
+      new Option(
+        '--mechanism <name>',
+        "how subsystems are kept apart (default: the image's own choice)",
+      ).choices(MECHANISMS),
+    )
+    .option('--drive <file>', 'disk image; a deterministic run works on a copy in memory')
+    .option('--append <text>', "the kernel's command line")
+    .option('--script <file>', 'type the lines of a file, one at each prompt')
+    .option(
+      '--prompt <text>',
+      'what the guest prints, at the start of a line, when it is ready',
+      '$ ',
+    )
+    .option('--deterministic', 'all harts on one thread: the same seed, the same run')
+    .option('--seed <text>', 'seed of a deterministic run (default: "0")')
+    .option('--seconds <t>', "stop after so many seconds of the machine's time", parseSeconds)
+    .option('--tui', 'show harts, gates, events and console on a dashboard')
+    .option('--plain', 'leave the terminal as it is, even if there is one')
+    .option('--json', 'print one JSON object on stdout; the console goes to stderr')
+    .addHelpText(
+      'after',
+      `
+Examples:
+  $ cordon run --harts 4                          a shell on four harts
+  $ echo 'ls /bin' | cordon run                   feed it from a pipe; it ends with its input
+  $ cordon run --deterministic --seed 7 --json    a run that can be repeated bit for bit
+  $ cordon run --kernel bare.elf --seconds 10     a kernel of your own, M-mode or S-mode
+
+At a terminal every key goes to the guest; Ctrl-A X quits. With --json or --deterministic and no --script
+nobody types: our own kernel then runs /etc/check.sh, a few seconds of everything, and powers off.
+
+Exit code: the guest's own when it powers off; 124 at the time limit or when nothing can ever happen again,
+130 after Ctrl-C, 70 if cordon failed, 2 for a wrong command line, 1 for a file that cannot be used.`,
+    )
+    .action(async (options: RunOptions) => {
+      const { run } = await import('./run.ts');
+      process.exitCode = await run(options);
+    });
+}

@@ -1,0 +1,78 @@
+/** What `cordon stress` does: one run after the other, each reported as it ends. */
+import { randomInt } from 'node:crypto';
+
+import { bundledKernel, type Bundled } from '../lab/bundled.ts';
+import { runStress, type StressRun, type StressSpec } from '../lab/stress/campaign.ts';
+import { savedSeeds } from '../lab/stress/seeds.ts';
+import { BuildError } from '../policy/build.ts';
+import { formatDiagnostics } from '../policy/diagnostics.ts';
+import { NoToolchainError } from '../policy/toolchain.ts';
+import { CommandError, EXIT } from './errors.ts';
+import type { StressOptions } from './stress-command.ts';
+
+/** Seeds are drawn from what is easily typed again. */
+const NEW_SEEDS = 1_000_000;
+
+/** Returns the exit code. @throws CommandError */
+export async function stress(options: StressOptions): Promise<number> {
+  const bundled = await kernel();
+  const specs = options.replay === true ? savedSeeds() : planned(options);
+  const runs: StressRun[] = [];
+  for (const spec of specs) {
+    const run = await runStress(bundled, spec);
+    runs.push(run);
+    if (options.json !== true) process.stdout.write(describe(run));
+    else if (!run.ok) process.stderr.write(describe(run));
+  }
+  const failed = runs.filter(({ ok }) => !ok).length;
+  if (options.json === true)
+    process.stdout.write(`${JSON.stringify({ ok: failed === 0, runs })}\n`);
+  else process.stdout.write(`${runs.length - failed} of ${runs.length} runs passed\n`);
+  return failed === 0 ? EXIT.OK : EXIT.INPUT;
+}
+
+async function kernel(): Promise<Bundled> {
+  try {
+    return await bundledKernel();
+  } catch (error) {
+    if (error instanceof NoToolchainError)
+      throw new CommandError(`the kernel cannot be built: ${error.message}`, EXIT.INPUT);
+    if (!(error instanceof BuildError)) throw error;
+    const why = [...error.compilerOutput, formatDiagnostics(error.diagnostics, () => undefined)];
+    throw new CommandError(`the kernel cannot be built:\n${why.join('\n').trim()}`, EXIT.INPUT);
+  }
+}
+
+function planned(options: StressOptions): StressSpec[] {
+  const first = options.seed ?? randomInt(NEW_SEEDS);
+  const specs: StressSpec[] = [];
+  for (const mechanism of options.mechanism) {
+    for (const harts of options.harts) {
+      for (let run = 0; run < options.runs; run++) {
+        specs.push({
+          harts,
+          mechanism,
+          seed: first + run,
+          seconds: Math.ceil(options.seconds),
+          deterministic: options.deterministic === true,
+          only: options.only,
+        });
+      }
+    }
+  }
+  return specs;
+}
+
+function describe(run: StressRun): string {
+  const { rates } = run;
+  const head = [
+    `${run.ok ? 'ok    ' : 'FAILED'} ${String(run.harts).padStart(2)} harts, ${run.mechanism}, seed ${run.seed}`,
+    `${rates.gates} gates/s, ${rates.shootdowns} shootdowns/s, ${rates.migrations} migrations/s, ${rates.grants} grants/s`,
+    `${run.restarts} restarts, ${run.escapes} escapes, ${run.audits} audits, ${run.hostSeconds.toFixed(1)} s`,
+  ];
+  const rounds = run.stressors.map(({ name, ok, rounds: n }) => `${name} ${ok ? n : 'FAILED'}`);
+  const lines = [head.join('; '), `       rounds: ${rounds.join(', ')}`];
+  for (const failure of run.failures) lines.push(`       ${failure}`);
+  if (!run.ok) lines.push(`       repeat: ${run.command}`);
+  return `${lines.join('\n')}\n`;
+}

@@ -1,0 +1,76 @@
+import { beforeAll, describe, expect, it } from 'vitest';
+
+import { bundledKernel, type Bundled } from '../../../src/lab/bundled.ts';
+import { commandOf, runStress, type StressRun } from '../../../src/lab/stress/campaign.ts';
+import { savedSeeds } from '../../../src/lab/stress/seeds.ts';
+import { MECHANISMS } from '../../../src/policy/contexts.ts';
+
+let bundled: Bundled;
+beforeAll(async () => {
+  bundled = await bundledKernel();
+});
+
+const short = { seconds: 1, deterministic: false, seed: 11, mechanism: 'asid' } as const;
+
+const passed = (run: StressRun): unknown => ({
+  failures: run.failures,
+  escapes: run.escapes,
+  stressors: run.stressors.every(({ ok, rounds }) => ok && rounds > 0),
+});
+const ALL_IS_WELL = { failures: [], escapes: 0, stressors: true };
+
+describe('a stressed kernel', () => {
+  it.each([1, 2, 4])('holds every invariant on %i harts', async (harts) => {
+    const run = await runStress(bundled, { ...short, harts });
+    expect(passed(run)).toEqual(ALL_IS_WELL);
+    // Nothing was skipped: each kind of event did happen, and the tables were looked at meanwhile.
+    expect(run.stressors.map(({ name }) => name).toSorted()).toEqual([
+      'domainkill',
+      'filechurn',
+      'filechurn',
+      'forkstorm',
+      'gateping',
+      'keychurn',
+      'mmapstorm',
+      'pipering',
+    ]);
+    expect(
+      Math.min(run.gates, run.shootdowns, run.grants, run.revokes, run.audits),
+    ).toBeGreaterThan(0);
+    expect(run.contained).toBeGreaterThan(0);
+    expect(run.migrations > 0).toBe(harts > 1);
+  });
+
+  it.each(MECHANISMS.filter((name) => name !== 'asid'))(
+    'holds them under %s',
+    async (mechanism) => {
+      const run = await runStress(bundled, { ...short, mechanism, harts: 2 });
+      expect(passed(run)).toEqual(ALL_IS_WELL);
+    },
+  );
+
+  it('does the same again with the same seed', async () => {
+    const spec = { ...short, harts: 2, deterministic: true, only: ['pipering', 'forkstorm'] };
+    const [one, two] = [await runStress(bundled, spec), await runStress(bundled, spec)];
+    expect(passed(one)).toEqual(ALL_IS_WELL);
+    const { hostSeconds: _, audits: __, ...first } = one;
+    expect(two).toMatchObject(first);
+  });
+});
+
+describe('a saved seed', () => {
+  it.each(savedSeeds().map((seed) => [seed.file, seed] as const))(
+    'fails no more: %s',
+    async (_, seed) => {
+      expect(passed(await runStress(bundled, seed))).toEqual(ALL_IS_WELL);
+    },
+  );
+});
+
+describe('the command that repeats a run', () => {
+  it('names all that the run depends on', () => {
+    expect(commandOf({ ...short, harts: 4, deterministic: true, only: ['pipering'] })).toBe(
+      'cordon stress --harts 4 --mechanism asid --seconds 1 --seed 11 --deterministic --only pipering',
+    );
+  });
+});
