@@ -12,6 +12,11 @@ export interface RunSummary {
   readonly mechanism: string;
   /** `parallel`, or `deterministic` with its seed. */
   readonly schedule: string;
+  /**
+   * Whose misses are shown: the modelled hardware TLB's of a deterministic run, or the emulator's own
+   * (its software TLB), which say how fast the emulator is and nothing about hardware.
+   */
+  readonly tlb: 'model' | 'emulator';
   /** Why the run is over; null while it is not. */
   readonly finished: string | null;
 }
