@@ -99,7 +99,6 @@ export function dashboardSource(session: Session, options: SourceOptions = {}): 
     // The ledger has no clock: an event's time is when we first saw it.
     const timeMs = (machine.clock.now() / TIMEBASE_HZ) * 1000;
     for (const event of session.events(next)) {
-      const domain = names[event.domain] ?? '';
       const gate = contexts?.gates[event.gate]?.function;
       next = event.sequence + 1;
       seen.push({
@@ -107,8 +106,8 @@ export function dashboardSource(session: Session, options: SourceOptions = {}): 
         timeMs,
         kind: KINDS[event.kind],
         hart: event.hart,
-        domain,
-        text: textOf(event, domain === '' ? `domain ${event.domain}` : domain, gate),
+        domain: names[event.domain] ?? '',
+        text: textOf(event, gate),
       });
     }
     seen.splice(0, seen.length - LEDGER_RECORDS);
@@ -139,24 +138,21 @@ export function dashboardSource(session: Session, options: SourceOptions = {}): 
   };
 }
 
-/** One line for an event, for people. */
-function textOf(event: LedgerEvent, domain: string, gate: string | undefined): string {
+/** What happened to the domain or what it did, for people; the views put its name in front. */
+function textOf(event: LedgerEvent, gate: string | undefined): string {
   switch (event.kind) {
     case 'restart':
-      return `${domain} restarted, generation ${event.value}`;
+      return `restarted, generation ${event.value}`;
     case 'stop':
-      return `${domain} stopped on all harts`;
+      return 'stopped on all harts';
     case 'quarantine':
-      return `${domain} stays down: ${event.rule}`;
+      return `stays down: ${event.rule}`;
     case 'panic':
-      return `${domain} is down and its policy says panic`;
+      return 'is down and its policy says panic';
     case 'denial':
     case 'fault': {
       const through = gate === undefined ? '' : `, gate ${gate}`;
-      return (
-        `${domain} at ${event.pc} reached for ${event.address}${through}: ` +
-        `${event.rule} (${event.invariant})`
-      );
+      return `${event.pc} reached for ${event.address}${through}: ${event.rule} (${event.invariant})`;
     }
   }
 }

@@ -48,7 +48,7 @@ export interface DashboardEvent {
   readonly hart: number;
   /** Name of the domain concerned, or empty. */
   readonly domain: string;
-  /** One line: who tried what, and the rule that answered. */
+  /** One line, without the domain: what it tried, and the rule that answered. */
   readonly text: string;
 }
 

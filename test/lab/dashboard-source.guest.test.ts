@@ -66,11 +66,11 @@ describe('the source of a separated machine', () => {
     const gate = bundled.contexts.gates[0]?.function as string;
     expect(event).toMatchObject({ sequence: 1, kind: 'denial', hart: 1, domain });
     expect(event?.text).toBe(
-      `${domain} at 0x0000000080000000 reached for 0x0000000000001000, gate ${gate}: enter-by-gate (NK-2)`,
+      `0x0000000080000000 reached for 0x0000000000001000, gate ${gate}: enter-by-gate (NK-2)`,
     );
     append(tables, { ...ENTRY, kind: 'RESTART', value: 3 });
     expect(source.events(1)).toMatchObject([
-      { sequence: 2, kind: 'restart', text: `${domain} restarted, generation 3` },
+      { sequence: 2, kind: 'restart', domain, text: 'restarted, generation 3' },
     ]);
     expect(source.events(0)[0]).toEqual(event);
     expect(source.events(2)).toEqual([]);
