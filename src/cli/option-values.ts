@@ -22,6 +22,14 @@ export function parseMemory(text: string): number {
   return bytes;
 }
 
+export function parseSpeed(text: string): number {
+  const speed = Number(text);
+  if (text.trim() === '' || !(speed >= 0.01) || speed > 1000) {
+    throw new InvalidArgumentError('Give a factor from 0.01 to 1000, such as 4 or 0.5.');
+  }
+  return speed;
+}
+
 export function parseSeconds(text: string): number {
   const seconds = Number(text);
   // setTimeout counts milliseconds in 31 bits.

@@ -6,16 +6,18 @@ import { Command } from 'commander';
 
 import { registerPolicyCommands } from '../policy/commands.ts';
 import { registerBenchCommand } from './bench-command.ts';
+import { registerReplayCommand } from './replay-command.ts';
 import { registerRunCommands } from './run-command.ts';
 import { registerStressCommand } from './stress-command.ts';
 import { registerTourCommands } from './tour-command.ts';
 
 /** Adds the commands of one area to the program. */
-export type RegisterCommands = (program: Command) => void;
+type RegisterCommands = (program: Command) => void;
 
 const AREAS: readonly RegisterCommands[] = [
   registerTourCommands,
   registerRunCommands,
+  registerReplayCommand,
   registerPolicyCommands,
   registerStressCommand,
   registerBenchCommand,

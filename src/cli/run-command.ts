@@ -19,6 +19,7 @@ export interface RunOptions {
   readonly seconds?: number;
   readonly plain?: boolean;
   readonly tui?: boolean;
+  readonly record?: string;
   readonly json?: boolean;
 }
 
@@ -54,6 +55,7 @@ export function registerRunCommands(program: Command): void {
     .option('--seed <text>', 'seed of a deterministic run (default: "0")')
     .option('--seconds <t>', "stop after so many seconds of the machine's time", parseSeconds)
     .option('--tui', 'show harts, gates, events and console on a dashboard')
+    .option('--record <file>', 'write what the dashboard sees to a file, for cordon replay')
     .option('--plain', 'leave the terminal as it is, even if there is one')
     .option('--json', 'print one JSON object on stdout; the console goes to stderr')
     .addHelpText(

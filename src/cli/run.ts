@@ -15,6 +15,7 @@ import {
 import { BootError } from '../nested-kernel/boot.ts';
 import { CommandError, EXIT } from './errors.ts';
 import type { RunOptions } from './run-command.ts';
+import { recorded } from './record.ts';
 import { chooseGuest, readInput } from './run-guest.ts';
 import { exitCodeOf, onEndSignals, type EndSignal } from './signals.ts';
 import { attachTerminal, ESCAPE_HELP } from './terminal.ts';
@@ -46,7 +47,9 @@ export async function run(options: RunOptions): Promise<number> {
       ...(options.seconds === undefined ? {} : { seconds: options.seconds }),
       ...(typist === undefined ? {} : { typist }),
     });
-    return options.tui === true ? await show(session) : await converse(session, options);
+    return await recorded(session, { file: options.record }, async () =>
+      options.tui === true ? await show(session) : await converse(session, options),
+    );
   } finally {
     if (drive !== undefined) closeDrive(drive);
   }

@@ -10,6 +10,7 @@ export interface TourOptions {
   readonly plain?: boolean;
   readonly color: boolean;
   readonly json?: boolean;
+  readonly record?: string;
 }
 
 export function registerTourCommands(program: Command): void {
@@ -27,6 +28,7 @@ export function registerTourCommands(program: Command): void {
     )
     .option('--plain', 'lines instead of the dashboard, even on a terminal')
     .option('--no-color', 'no colours; NO_COLOR does the same')
+    .option('--record <file>', 'write what the dashboard sees to a file, for cordon replay')
     .option('--json', 'print one JSON object on stdout and nothing else')
     .addHelpText(
       'after',

@@ -5,6 +5,7 @@ import { Session } from '../lab/session.ts';
 import { memoryDrive } from '../machine/devices/drive.ts';
 import { startView } from '../tui/start.ts';
 import { EXIT } from './errors.ts';
+import { recorded } from './record.ts';
 import { chooseGuest } from './run-guest.ts';
 import { exitCodeOf, onEndSignals, type EndSignal } from './signals.ts';
 import type { TourOptions } from './tour-command.ts';
@@ -13,6 +14,7 @@ const MIB = 2 ** 20;
 const DRIVE_BYTES = 8 * MIB;
 /** Far more than it takes; a tour that hangs must end, too. */
 const LIMIT_SECONDS = 300;
+const TITLE = 'Cordon tour';
 const SCRIPT = 'quiet init=/bin/init -- /bin/sh /etc/tour.sh';
 
 /** Returns the exit code. @throws CommandError */
@@ -33,6 +35,13 @@ export async function tour(options: TourOptions): Promise<number> {
     bootargs: SCRIPT,
     seconds: LIMIT_SECONDS,
   });
+  return await recorded(session, { file: options.record, title: TITLE }, async () =>
+    guide(session, options),
+  );
+}
+
+async function guide(session: Session, options: TourOptions): Promise<number> {
+  const isJson = options.json === true;
   let signalled: EndSignal | undefined;
   const release = onEndSignals((signal) => {
     signalled = signal;
@@ -50,7 +59,7 @@ export async function tour(options: TourOptions): Promise<number> {
 }
 
 async function watch(session: Session, { plain, color }: TourOptions): Promise<RunResult> {
-  const source = dashboardSource(session, { title: 'Cordon tour', interactive: false });
+  const source = dashboardSource(session, { title: TITLE, interactive: false });
   const view = startView(source, {
     exitWhenDone: true,
     showSummary: false,

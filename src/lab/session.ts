@@ -131,6 +131,11 @@ export class Session {
     this.#settle = resolve;
   }
 
+  /** Which TLB a run of this mode counts the misses of. */
+  get tlb(): RunResult['tlb'] {
+    return this.spec.mode.kind === 'deterministic' ? 'model' : 'emulator';
+  }
+
   get harts(): number {
     return this.spec.harts;
   }
@@ -329,7 +334,7 @@ export class Session {
   #result(failure: unknown): RunResult {
     const { spec, machine } = this;
     const run = this.#run;
-    const tlb = run === undefined ? 'emulator' : 'model';
+    const { tlb } = this;
     const cycles = spec.cycles ?? ((read: ReadCounter): number => read('instructions'));
     const denials = this.events()
       .filter(({ kind }) => kind === 'denial' || kind === 'fault')

@@ -32,7 +32,7 @@ import { hartAt, hartStep, hartsView, wantedHartLines } from './view/harts.ts';
 import type { PaneView, Size } from './view/pane.ts';
 import { finalTable } from './view/summary.ts';
 
-export const DEFAULT_FPS = 5;
+const DEFAULT_FPS = 5;
 const WHEEL_ROWS = 3;
 const BORDERS = 2;
 

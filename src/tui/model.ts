@@ -13,7 +13,7 @@ import type {
 } from './source.ts';
 
 /** Rates are means over at least this long: shorter ones jump too much to be read. */
-export const RATE_INTERVAL_MS = 450;
+const RATE_INTERVAL_MS = 450;
 /** Points of history that are kept of each hart. */
 export const HISTORY_POINTS = 240;
 /** Events that are kept. */
@@ -39,6 +39,7 @@ export interface HartFigures {
 export interface HartCounts {
   instructions: number;
   gates: number;
+  /** Of the TLB that `RunSummary.tlb` names. */
   tlbMisses: number;
   shootdownWaitNs: number;
 }
@@ -76,7 +77,7 @@ export class Model {
   harts: readonly HartFigures[] = [];
   domains: readonly DomainSample[] = [];
   gates: GateFigures = { size: 0, totals: new Float64Array(0), rates: new Float64Array(0) };
-  summary: RunSummary = { title: '', mechanism: '', schedule: '', finished: null };
+  summary: RunSummary = { title: '', mechanism: '', schedule: '', tlb: 'model', finished: null };
   readonly console: GuestText = new GuestText();
   events: readonly DashboardEvent[] = [];
   /** Events seen, by kind; those that are no longer kept included. */
@@ -139,7 +140,7 @@ export class Model {
   }
 
   domainName(id: number): string {
-    return this.domains[id]?.name ?? (id < 0 ? '-' : `#${id}`);
+    return this.domains[id]?.name ?? (id < 0 || this.domains.length === 0 ? '-' : `#${id}`);
   }
 
   /** Sums over all harts. */
@@ -156,6 +157,11 @@ export class Model {
       }));
     }
     this.peakRate = 0;
+    const counted = [
+      ['gates', 'gates'],
+      ['tlbMisses', this.summary.tlb === 'model' ? 'tlbMisses' : 'softTlbMisses'],
+      ['shootdownWaitNs', 'shootdownWaitNs'],
+    ] as const;
     for (const [index, hart] of this.harts.entries()) {
       const sample = samples[index] as HartSample;
       hart.state = sample.state;
@@ -164,8 +170,8 @@ export class Model {
       hart.view = sample.view;
       hart.thread = sample.thread;
       hart.totals.instructions = sample.instructions;
-      for (const name of ['gates', 'tlbMisses', 'shootdownWaitNs'] as const) {
-        hart.totals[name] = sample.counters[counterIndex[name]] as number;
+      for (const [name, counter] of counted) {
+        hart.totals[name] = sample.counters[counterIndex[counter]] as number;
       }
       if (seconds !== undefined) measure(hart, seconds);
       for (const point of hart.history) if (point > this.peakRate) this.peakRate = point;

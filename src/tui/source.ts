@@ -12,6 +12,11 @@ export interface RunSummary {
   readonly mechanism: string;
   /** `parallel`, or `deterministic` with its seed. */
   readonly schedule: string;
+  /**
+   * Whose misses are shown: the modelled hardware TLB's of a deterministic run, or the emulator's own
+   * (its software TLB), which say how fast the emulator is and nothing about hardware.
+   */
+  readonly tlb: 'model' | 'emulator';
   /** Why the run is over; null while it is not. */
   readonly finished: string | null;
 }
@@ -43,7 +48,7 @@ export interface DashboardEvent {
   readonly hart: number;
   /** Name of the domain concerned, or empty. */
   readonly domain: string;
-  /** One line: who tried what, and the rule that answered. */
+  /** One line, without the domain: what it tried, and the rule that answered. */
   readonly text: string;
 }
 

@@ -71,7 +71,7 @@ const isNarrow = (code: number): boolean =>
   code === 0xfffd;
 
 /** Stands for a character that is not shown. */
-export const REPLACEMENT = '\ufffd';
+const REPLACEMENT = '\ufffd';
 
 /** The characters of `text` that may be shown; control characters and marks of no width vanish. */
 export function safeText(text: string): string {

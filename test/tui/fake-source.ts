@@ -18,6 +18,7 @@ export class FakeSource implements DashboardSource {
   readonly eventList: DashboardEvent[] = [];
   readonly typed: string[] = [];
   finished: string | null = null;
+  tlb: RunSummary['tlb'] = 'model';
   failure: Error | undefined;
   reads = 0;
   #console = '';
@@ -72,6 +73,7 @@ export class FakeSource implements DashboardSource {
       title: 'kernel.elf',
       mechanism: 'vbit',
       schedule: 'parallel',
+      tlb: this.tlb,
       finished: this.finished,
     };
   }

@@ -45,6 +45,13 @@ describe('the hart pane', () => {
     expect(rows[10]).toMatch(/h7 .* 8\.0M .*█│$/);
   });
 
+  it('heads the column of TLB misses with whose they are', async () => {
+    expect((await open(2)).text()).toMatch(/ tlbm\/s /);
+    const parallel = await open(2, 80, 24, {}, (source) => void (source.tlb = 'emulator'));
+    expect(parallel.text()).toMatch(/ soft\/s /);
+    expect(parallel.text()).not.toContain('tlbm');
+  });
+
   it('tells states apart by words, and colours them as well', async () => {
     const h = await open(2, 80, 24, {}, ({ samples }) => {
       Object.assign(samples[1] as object, { state: HART_STATE.STOPPED });

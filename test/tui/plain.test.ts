@@ -1,5 +1,6 @@
 import { PassThrough } from 'node:stream';
 import { describe, expect, it } from 'vitest';
+import { counterIndex } from '../../src/machine/probe.ts';
 import { startPlain } from '../../src/tui/plain.ts';
 import { canShowDashboard, startView } from '../../src/tui/start.ts';
 import { FakeSource } from './fake-source.ts';
@@ -43,6 +44,25 @@ describe('plain lines', () => {
     expect(text).toMatch(/^core +net +60$/m);
     expect(text).toContain('kernel.elf, vbit, parallel: power off, code 0');
     expect(text.match(/booting/g)).toHaveLength(1);
+  });
+
+  it('say whose TLB misses they count', async () => {
+    const source = new FakeSource(2);
+    source.tlb = 'emulator';
+    const output = new PassThrough();
+    let text = '';
+    output.on('data', (data: Buffer) => (text += data.toString()));
+    const timer = new ManualTimer();
+    const running = startPlain(source, { output, timer });
+    for (const { counters } of source.samples) counters[counterIndex.softTlbMisses] = 500;
+    source.run();
+    timer.advance(1000);
+    running.close();
+    await running.done;
+    expect(text).toMatch(/ 1\.0k soft\/s /);
+    expect(text).toMatch(/ soft TLB misses /);
+    expect(text).toMatch(/^all .* 1,000 +11ms$/m);
+    expect(text).not.toMatch(/tlbm|34,000/);
   });
 
   it.each([false, true])('hold no control character, colours forced or not (%s)', async (force) => {

@@ -6,7 +6,7 @@ import type { DashboardEvent, EventKind } from '../source.ts';
 import { clip, fit, safeText, span, type Line, type Role } from '../text.ts';
 import type { PaneView } from './pane.ts';
 
-export const EVENT_WORDS: Readonly<Record<EventKind, string>> = {
+const EVENT_WORDS: Readonly<Record<EventKind, string>> = {
   denial: 'denied',
   fault: 'fault',
   restart: 'restart',

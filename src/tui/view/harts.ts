@@ -11,17 +11,18 @@ import { bar, count, duration, level, sparkline } from '../scale.ts';
 import { clip, fit, span, type Line, type Role } from '../text.ts';
 import { table, type Column } from './columns.ts';
 import type { Drawn, Size } from './pane.ts';
+import { tlbRateTitle } from './summary.ts';
 
-export const ROWS_UP_TO = 8;
-export const COLUMNS_UP_TO = 32;
+const ROWS_UP_TO = 8;
+const COLUMNS_UP_TO = 32;
 /** Harts in a row of the map. */
 const MAP_ROW = 16;
 const MAP_CELL = 3;
 const MAP_LABEL = 4;
 
-export type HartForm = 'rows' | 'columns' | 'map';
+type HartForm = 'rows' | 'columns' | 'map';
 
-export const hartForm = (harts: number, isExpanded: boolean): HartForm =>
+const hartForm = (harts: number, isExpanded: boolean): HartForm =>
   harts <= ROWS_UP_TO || isExpanded ? 'rows' : harts <= COLUMNS_UP_TO ? 'columns' : 'map';
 
 const MODES: Readonly<Record<number, string>> = {
@@ -85,7 +86,7 @@ function columns(model: Model, glyphs: Glyphs): readonly Column<HartFigures>[] {
     },
     { title: 'gate/s', width: 6, rank: 5, align: right, text: ({ rates }) => count(rates.gates) },
     {
-      title: 'tlbm/s',
+      title: tlbRateTitle(model),
       width: 6,
       rank: 6,
       align: right,
@@ -282,7 +283,7 @@ function details(
   const state = shownState(hart);
   const figures = span(
     ` ins/s ${fit(count(rates.instructions), 4)} gate/s ${fit(count(rates.gates), 4)} ` +
-      `tlbm/s ${fit(count(rates.tlbMisses), 4)} wait/s ${fit(duration(rates.shootdownWaitNs), 5)}`,
+      `${tlbRateTitle(model)} ${fit(count(rates.tlbMisses), 4)} wait/s ${fit(duration(rates.shootdownWaitNs), 5)}`,
   );
   const identity: Line = [
     span(`h${hart.id}`, 'strong'),
