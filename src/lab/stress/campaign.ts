@@ -136,6 +136,7 @@ function summarize(
     ...exitFailures(result, session, output),
     ...report.stressors.filter(({ ok }) => !ok).map(({ name, why }) => `${name}: ${why}`),
     ...report.panics,
+    ...oracleFindings(result, session),
     ...findings.slice(0, MOST_FINDINGS).map(({ invariant, what }) => `${invariant}: ${what}`),
   ];
   if (failures.length === 0 && !report.passed)
@@ -173,6 +174,15 @@ function summarize(
     failures,
     command: commandOf(spec),
   };
+}
+
+/** What the oracle saw; in a parallel run it only counts. */
+function oracleFindings({ escapes }: RunResult, session: Session): string[] {
+  if (escapes === 0) return [];
+  const seen = session.escapes().map((escape) => JSON.stringify(escape));
+  return [
+    `the oracle counted ${escapes} escapes ${seen.slice(0, MOST_FINDINGS).join(' ')}`.trimEnd(),
+  ];
 }
 
 const perSecond = (count: number, seconds: number): number =>

@@ -1,6 +1,7 @@
 /**
  * What the stress programs print: a line each, `name: ok rounds=N sum=S` or `name: FAILED why`, and a
- * last one of the program that started them. The kernel's own lines come in between.
+ * last one of the program that started them. The kernel's own lines come in between, even in the middle
+ * of theirs: it does not wait for the terminal.
  */
 export interface StressorReport {
   readonly name: string;
@@ -21,13 +22,15 @@ export interface GuestReport {
 const OK = /^(\w+): ok rounds=(\d+) sum=[0-9a-f]+$/;
 const FAILED = /^(\w+): FAILED (.*)$/;
 const LAST = /^stress: (ok|FAILED) (\d+) of (\d+) passed, seed=\d+$/;
+/** The line with which the core tells of a restart, wherever it fell. */
+const RESTARTED = /core: restarted \w+, generation \d+\r?\n/g;
 const PANIC = /\bpanic\b|^kernel: cause|overflowed its stack/i;
 
 export function readGuestReport(output: string): GuestReport {
   const stressors: StressorReport[] = [];
   const panics: string[] = [];
   let passed = false;
-  for (const line of output.split(/\r?\n/)) {
+  for (const line of output.replaceAll(RESTARTED, '').split(/\r?\n/)) {
     const [, okName, rounds] = OK.exec(line) ?? [];
     const [, failedName, why] = FAILED.exec(line) ?? [];
     const [, verdict, good, all] = LAST.exec(line) ?? [];
