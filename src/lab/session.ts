@@ -70,6 +70,8 @@ export interface SessionSpec {
   readonly typist?: Typist;
   /** Warm threads of a run before; stays open. Without one the session makes its own. */
   readonly pool?: HartPool;
+  /** Whether an oracle watches a separated kernel; it does unless told otherwise. */
+  readonly isWatched?: boolean;
   /** Called for each mark that the guest sets; deterministic runs only. */
   readonly onMark?: MarkListener;
   /** Cycles from counters; the cost model's. */
@@ -198,7 +200,8 @@ export class Session {
   }
 
   async #runParallel(): Promise<void> {
-    const pool = this.spec.pool ?? observedPool(this.spec.harts);
+    const { pool: lent, harts, isWatched = true } = this.spec;
+    const pool = lent ?? (isWatched ? observedPool(harts) : new HartPool(harts));
     const { seconds } = this.spec;
     const limit =
       seconds === undefined ? undefined : setTimeout(() => this.stop('time-limit'), seconds * 1000);
@@ -216,7 +219,8 @@ export class Session {
     const { seconds = Infinity } = this.spec;
     const config = this.#config;
     const limit = seconds * TIMEBASE_HZ;
-    if (config !== null) this.#oracle = oracleFor(this.machine, config, true);
+    if (config !== null && this.spec.isWatched !== false)
+      this.#oracle = oracleFor(this.machine, config, true);
     this.#run = new DeterministicRun(this.machine, {
       seed: mode.seed,
       tlb: mode.tlb ?? DEFAULT_TLB,

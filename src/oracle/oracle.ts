@@ -52,8 +52,8 @@ export interface SeenFence {
   readonly asid: number;
 }
 
-/** Records kept; all are counted. */
-const KEPT = 64;
+/** Records kept of each kind; all are counted. */
+const KEPT = 16;
 /** A fence of more pages is not checked page by page. */
 const SWEPT_PAGES = 512;
 
@@ -103,7 +103,7 @@ export class Oracle {
     if (this.#reported.has(key)) return;
     this.#reported.add(key);
     hart.count('escapes');
-    if (this.escapes.length >= KEPT) return;
+    if (this.escapes.filter((escape) => escape.kind === kind).length >= KEPT) return;
     this.escapes.push({
       kind,
       hart: hart.id,
@@ -127,7 +127,13 @@ export class Oracle {
     const domain = hart.get('domain');
     if (domain === 0) this.#coreAsid[hart.id] = asidOf(hart);
     if (!isTranslated) {
-      this.#report(hart, 'untranslated', at, 'kernel code runs without translation');
+      const whose = this.#truth.piece((page - RAM_BASE) / 4096)?.name ?? 'memory';
+      this.#report(
+        hart,
+        'untranslated',
+        at,
+        `${rightsText(rights)} on ${whose}, by physical address`,
+      );
       return;
     }
     const frame = (page - RAM_BASE) / 4096;

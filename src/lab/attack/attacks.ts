@@ -40,15 +40,17 @@ export interface Attack {
   readonly title: string;
   /** Row of the catalogue. */
   readonly row: string;
-  readonly attacker: 'core' | 'buggy' | 'core and buggy';
+  readonly attacker: 'core' | 'buggy' | 'core and buggy' | 'a program';
   /** The invariant of the monitor that stops it. */
   readonly invariant: string;
-  /** What is switched off to see it succeed again. */
+  /** What is switched off to see it succeed again; nothing, if nothing stops it. */
   readonly ablate: readonly Ablation[];
   readonly expected: Expectation;
+  /** Two harts race: one run shows little, so several are made, with short and long turns. */
+  readonly isRace: boolean;
   /** What was tried, in a line. */
   readonly tried: string;
-  /** What stopped it, in a line. */
+  /** What stops it, in a line; or why nothing does. */
   readonly stoppedBy: string;
   /** The numbers that the guest's program needs. */
   readonly numbers: (target: Target) => readonly bigint[];
@@ -78,6 +80,7 @@ export const ATTACKS: readonly Attack[] = [
     invariant: 'NK-1',
     ablate: ['tvm'],
     expected: { verdict: 'BLOCKED', rule: 'address-space-is-monitored' },
+    isRace: false,
     tried:
       'K swaps satp for a root of its own, goes on to Bare and reads the keyring by physical address',
     stoppedBy: 'satp traps in S-mode (mstatus.TVM); the kernel takes an illegal instruction',
@@ -91,6 +94,7 @@ export const ATTACKS: readonly Attack[] = [
     invariant: 'NK-11',
     ablate: ['shootdown'],
     expected: { verdict: 'BLOCKED', rule: null },
+    isRace: true,
     tried:
       'hart 0 takes a page from a process that reads it in a loop on hart 1, and K does not fence',
     stoppedBy: 'UNMAP returns when every hart that runs the space has fenced; K has no say in it',
@@ -104,8 +108,9 @@ export const ATTACKS: readonly Attack[] = [
     invariant: 'NK-3',
     ablate: ['direct-map-holes'],
     expected: { verdict: 'BLOCKED', rule: 'access-own-memory' },
+    isRace: false,
     tried: "K loads the keyring's session key through its map of all RAM",
-    stoppedBy: 'the direct map has a hole where a frame is not the core’s',
+    stoppedBy: "the direct map has a hole where a frame is not the core's",
     numbers: (target) => [secretDirect(target)],
   },
   {
@@ -117,8 +122,9 @@ export const ATTACKS: readonly Attack[] = [
     // Two walls: buggy has no direct map, and the direct map has holes. One of them is enough.
     ablate: ['views', 'direct-map-holes'],
     expected: { verdict: 'CONTAINED', rule: 'access-own-memory' },
-    tried: 'the driver’s out-of-bounds read is aimed at the same alias',
-    stoppedBy: 'no view but the core’s has a direct map',
+    isRace: false,
+    tried: "the driver's out-of-bounds read is aimed at the same alias",
+    stoppedBy: "no view but the core's has a direct map",
     numbers: (target) => [secretDirect(target)],
   },
   {
@@ -129,8 +135,9 @@ export const ATTACKS: readonly Attack[] = [
     invariant: 'NK-4',
     ablate: ['frame-types'],
     expected: { verdict: 'BLOCKED', rule: 'frame-type' },
+    isRace: false,
     tried:
-      'K finds its process’s page table and asks to have it mapped writable; the process edits it',
+      "K finds its process's page table and asks to have it mapped writable; the process edits it",
     stoppedBy: 'MAP refuses frames of type table',
     numbers: (target) => [secretPhysical(target)],
   },
@@ -142,9 +149,24 @@ export const ATTACKS: readonly Attack[] = [
     invariant: 'NK-4',
     ablate: ['frame-types'],
     expected: { verdict: 'BLOCKED', rule: 'access-own-memory' },
-    tried: 'K stores an entry for the keyring’s frame into its process’s page table',
+    isRace: false,
+    tried: "K stores an entry for the keyring's frame into its process's page table",
     stoppedBy: 'tables are read-only in the direct map, and PMP says so again',
     numbers: (target) => [secretPhysical(target)],
+  },
+  {
+    id: 'C9',
+    title: 'the kernel as deputy',
+    row: 'C9',
+    attacker: 'a program',
+    invariant: 'none',
+    ablate: [],
+    expected: { verdict: 'VULNERABLE', rule: null },
+    isRace: false,
+    tried: "a process guesses the handle of another's key and has the keyring sign with it",
+    stoppedBy:
+      'nothing: the core may call key_sign and does not ask for whom; views cannot see that',
+    numbers: () => [],
   },
   {
     id: 'D1',
@@ -154,6 +176,7 @@ export const ATTACKS: readonly Attack[] = [
     invariant: 'NK-2',
     ablate: ['gate-identity'],
     expected: { verdict: 'BLOCKED', rule: 'enter-by-gate' },
+    isRace: false,
     tried:
       'every 2-byte offset within every gate from K, the beginning of every gate from the driver',
     stoppedBy: 'a gate is the address of its ecall and names its one caller',
@@ -177,10 +200,11 @@ export const ATTACKS: readonly Attack[] = [
     invariant: 'NK-2',
     ablate: ['return-frame'],
     expected: { verdict: 'CONTAINED', rule: 'access-own-memory' },
+    isRace: false,
     tried:
       'a callee of the core returns behind a check that its caller has not passed: by ret, then by the gate',
     stoppedBy:
-      'the core’s text is not in buggy’s view, and the gate returns to the frame the monitor kept',
+      "the core's text is not in buggy's view, and the gate returns to the frame the monitor kept",
     numbers: () => [],
   },
   {
@@ -191,10 +215,11 @@ export const ATTACKS: readonly Attack[] = [
     invariant: 'NK-8',
     ablate: ['view-follows-thread'],
     expected: { verdict: 'BLOCKED', rule: 'return-by-frame' },
+    isRace: true,
     tried:
       'a thread sleeps inside the keyring; another, on its hart, returns in its place while it moves away',
     stoppedBy:
-      'the domain stack is the thread’s: there is no frame to return to, and the sleeper takes its own along',
+      "the domain stack is the thread's: there is no frame to return to, and the sleeper takes its own along",
     numbers: ({ contexts, isSeparated }) => [isSeparated ? parseAddress(contexts.returnGate) : 0n],
   },
   {
@@ -205,9 +230,10 @@ export const ATTACKS: readonly Attack[] = [
     invariant: 'NK-6',
     ablate: ['copy-in'],
     expected: { verdict: 'BLOCKED', rule: null },
+    isRace: true,
     tried:
       'hart 0 changes a buffer while the keyring on hart 1 checks and then uses it, 2000 calls',
-    stoppedBy: 'the gate copies the buffer to the callee’s stack before the call',
+    stoppedBy: "the gate copies the buffer to the callee's stack before the call",
     numbers: () => [],
   },
   {
@@ -218,8 +244,9 @@ export const ATTACKS: readonly Attack[] = [
     invariant: 'NK-3',
     ablate: ['views'],
     expected: { verdict: 'CONTAINED', rule: 'access-own-memory' },
+    isRace: false,
     tried: 'the driver stores to a word of the core',
-    stoppedBy: 'the core’s data is not in buggy’s view',
+    stoppedBy: "the core's data is not in buggy's view",
     numbers: (target) => [symbol(target, 'attack_target')],
   },
   {
@@ -230,8 +257,9 @@ export const ATTACKS: readonly Attack[] = [
     invariant: 'NK-3',
     ablate: ['views'],
     expected: { verdict: 'CONTAINED', rule: 'access-own-memory' },
-    tried: 'the driver loads the keyring’s session key',
-    stoppedBy: 'the keyring’s data is not in buggy’s view',
+    isRace: false,
+    tried: "the driver loads the keyring's session key",
+    stoppedBy: "the keyring's data is not in buggy's view",
     numbers: (target) => [secretVirtual(target)],
   },
   {
@@ -242,8 +270,9 @@ export const ATTACKS: readonly Attack[] = [
     invariant: 'NK-3',
     ablate: ['views'],
     expected: { verdict: 'CONTAINED', rule: 'access-own-memory' },
+    isRace: false,
     tried: 'the driver calls a function of the core',
-    stoppedBy: 'the core’s text is not in buggy’s view',
+    stoppedBy: "the core's text is not in buggy's view",
     numbers: (target) => [symbol(target, 'attack_called')],
   },
   {
@@ -254,8 +283,9 @@ export const ATTACKS: readonly Attack[] = [
     invariant: 'NK-10',
     ablate: ['budget'],
     expected: { verdict: 'CONTAINED', rule: 'budget' },
+    isRace: false,
     tried: 'the driver waits for ever for a device',
-    stoppedBy: 'the call’s budget of instructions',
+    stoppedBy: "the call's budget of instructions",
     numbers: () => [],
   },
 ];
