@@ -4,7 +4,7 @@
  * Every function returns what it made and says through a callback what it does; it prints nothing.
  * When nothing changed, nothing is done: the state of the last build lies next to its output.
  */
-import { mkdirSync, readdirSync, readFileSync, statSync, writeFileSync } from 'node:fs';
+import { mkdirSync, readdirSync, readFileSync, statSync } from 'node:fs';
 import { dirname, join, resolve } from 'node:path';
 import { emitHeader } from '../nested-kernel/abi.ts';
 import { checkPolicies } from './check.ts';
@@ -36,6 +36,7 @@ import {
   type SubsystemSources,
 } from './sources.ts';
 import { findToolchain, type Toolchain } from './toolchain.ts';
+import { writeWholeFile } from './whole-file.ts';
 
 export type BuildProgress =
   | { readonly kind: 'compile'; readonly source: string }
@@ -159,9 +160,9 @@ export async function buildKernel(options: KernelOptions = {}): Promise<KernelBu
     assertions: checked.policies.assertions,
     edges: checked.policies.edges.map((e) => `${e.caller} -> ${e.callee}.${e.function}`),
   };
-  writeFileSync(paths.kernelPath, linked.elf);
-  writeFileSync(paths.mapPath, map);
-  writeFileSync(paths.manifestPath, `${JSON.stringify(manifest, null, 2)}\n`);
+  writeWholeFile(paths.kernelPath, linked.elf);
+  writeWholeFile(paths.mapPath, map);
+  writeWholeFile(paths.manifestPath, `${JSON.stringify(manifest, null, 2)}\n`);
   state.write({
     configuration,
     subsystems: assigned.subsystems,
@@ -182,7 +183,7 @@ function writeHeaders({ outDir }: Context): void {
     const file = join(directory, name);
     const old =
       statSync(file, { throwIfNoEntry: false }) === undefined ? '' : readFileSync(file, 'utf8');
-    if (old !== text) writeFileSync(file, text);
+    if (old !== text) writeWholeFile(file, text);
   }
 }
 
@@ -293,7 +294,7 @@ class BuildState {
   }
 
   write(record: StateRecord): void {
-    writeFileSync(this.#file, JSON.stringify({ ...record, outputs: this.#outputState() }));
+    writeWholeFile(this.#file, JSON.stringify({ ...record, outputs: this.#outputState() }));
   }
 
   #outputState(): string {
@@ -344,7 +345,7 @@ export async function buildUser(options: BuildOptions = {}): Promise<UserBuild> 
     c.onProgress({ kind: 'link', output });
     try {
       const { elf } = linkUser([bySource.get(source) as ObjectFile], library);
-      writeFileSync(output, elf, { mode: 0o755 });
+      writeWholeFile(output, elf, { mode: 0o755 });
       programs.push({ path: `bin/${names[i]}`, bytes: elf, isExecutable: true });
       // A kernel starts /init, by the convention of initial file systems.
       if (names[i] === 'init') programs.push({ path: 'init', bytes: elf, isExecutable: true });
@@ -354,7 +355,7 @@ export async function buildUser(options: BuildOptions = {}): Promise<UserBuild> 
     }
   }
   if (refused.length > 0) throw new BuildError(refused);
-  writeFileSync(initrdPath, writeCpio([...programs, ...etc]));
+  writeWholeFile(initrdPath, writeCpio([...programs, ...etc]));
   state.write({ configuration, subsystems: [], inputs: inputsHash(objects), warnings: [] });
   return { programs: programPaths, initrdPath, isUpToDate: false };
 }

@@ -6,12 +6,13 @@
  * content, so that a build with nothing to do only asks the file system.
  */
 import { execFile } from 'node:child_process';
-import { mkdirSync, readFileSync, renameSync, statSync, writeFileSync } from 'node:fs';
+import { mkdirSync, readFileSync, renameSync, statSync, unlinkSync } from 'node:fs';
 import { availableParallelism } from 'node:os';
 import { dirname, isAbsolute, join, relative } from 'node:path';
 import { compareText } from './diagnostics.ts';
 import { canonicalJson, sha256 } from './linker/canonical.ts';
 import { compileFlags, type Toolchain } from './toolchain.ts';
+import { temporaryName, writeWholeFile } from './whole-file.ts';
 
 export interface CompileJob {
   /** Relative to the root, with '/' on every platform; how messages and debug information call it. */
@@ -189,8 +190,8 @@ async function compile(
   stats: StatCache,
 ): Promise<CompiledObject | CompileFailure> {
   const objectPath = objectPathOf(job, options);
-  const temporary = `${objectPath}.tmp`;
-  const depsPath = `${objectPath}.d`;
+  const temporary = temporaryName(objectPath);
+  const depsPath = `${temporary}.d`;
   mkdirSync(dirname(objectPath), { recursive: true });
   const { root, toolchain, objectDir } = options;
   const args = [...argumentsOf(job, options), '-MD', '-MF', depsPath, '-MT', 'o', '-o', temporary];
@@ -198,7 +199,9 @@ async function compile(
   if (output !== null) return { source: job.source, output };
   renameSync(temporary, objectPath);
   stats.forget(objectPath);
-  const inputs = parseDependencies(readFileSync(depsPath, 'utf8'))
+  const dependencies = readFileSync(depsPath, 'utf8');
+  unlinkSync(depsPath);
+  const inputs = parseDependencies(dependencies)
     .map((file) => (isAbsolute(file) ? inside(root, file) : file))
     .toSorted(compareText);
   const record: ObjectRecord = {
@@ -206,7 +209,7 @@ async function compile(
     object: stats.state(objectPath),
     inputs: [...new Set([job.source, ...inputs])].map((file) => stats.state(file)),
   };
-  writeFileSync(`${objectPath}.json`, JSON.stringify(record));
+  writeWholeFile(`${objectPath}.json`, JSON.stringify(record));
   return { source: job.source, objectPath, hash: record.object.hash };
 }
 
