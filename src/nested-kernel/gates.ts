@@ -207,6 +207,14 @@ export class Gates {
     }
 
     // Committed from here on.
+    this.#shared.onlooker?.crossed(
+      hart,
+      'call',
+      caller,
+      context.callee,
+      hart.xLow(RA),
+      hart.xHigh(RA),
+    );
     hart.count('gates');
     const counts = this.#shared.tables.gateCounts;
     const cell = (hart.id * MAX_DOMAINS + caller) * MAX_DOMAINS + context.callee;
@@ -343,7 +351,6 @@ export class Gates {
   #switchView(hart: Hart, from: number, to: number, thread: number): void {
     hart.set('domain', to);
     if (from === to) return;
-    this.#shared.onlooker?.crossed(hart, from, to);
     if (!this.#shared.isAblated('views')) {
       this.#shared.mechanism.enter(hart, from, to, thread, this.#spaces.activeOn(hart));
       hart.set('view', hart.csrLow('satp') ^ (hart.csrHigh('satp') << 12));
@@ -635,6 +642,16 @@ export class Gates {
     const { words } = threads;
     const caller = words[top + AT.caller] as number;
     const callee = words[top + AT.callee] as number;
+    // A domain that is unwound does not return: there is nothing of its making to follow.
+    const raLow = hart.xLow(RA);
+    const raHigh = hart.xHigh(RA);
+    const isHijacked =
+      copyOut &&
+      this.#shared.isAblated('return-frame') &&
+      (raLow !== this.returnLow || raHigh !== this.returnHigh);
+    const pcLow = isHijacked ? raLow : (words[top + AT.pc] as number);
+    const pcHigh = isHijacked ? raHigh : (words[top + AT.pc + 1] as number);
+    this.#shared.onlooker?.crossed(hart, 'return', callee, caller, pcLow, pcHigh);
     threads.setDepth(thread, threads.depth(thread) - 1);
     this.#resumeCharge(hart, thread);
     const lent = this.#lends(callee);
@@ -648,17 +665,11 @@ export class Gates {
     this.#keysOwner = caller;
     const copied = !copyOut || lent || this.#copyOut(hart, top);
     for (let register = 5; register < 32; register++) hart.setX(register, 0, 0);
-    // A domain that is unwound does not return: there is nothing of its making to follow.
-    const hijack = copyOut && this.#shared.isAblated('return-frame');
-    const raLow = hart.xLow(RA);
-    const raHigh = hart.xHigh(RA);
     this.#restoreRegisters(hart, top, SAVED);
     if (copied) hart.setX(A0, resultLow, resultHigh);
     else hart.setXNumber(A0, STATUS.INVALID_ADDRESS);
     hart.setCsr('mie', words[top + AT.mie] as number, 0);
-    if (hijack && (raLow !== this.returnLow || raHigh !== this.returnHigh))
-      hart.setCsr('mepc', raLow, raHigh);
-    else hart.setCsr('mepc', words[top + AT.pc] as number, words[top + AT.pc + 1] as number);
+    hart.setCsr('mepc', pcLow, pcHigh);
     this.#restoreStatus(hart, words[top + AT.sstatus] as number);
   }
 
@@ -692,6 +703,14 @@ export class Gates {
       return;
     }
     hart.count('monitorOps', CHARGE.INTERRUPT);
+    this.#shared.onlooker?.crossed(
+      hart,
+      'interrupt',
+      domain,
+      0,
+      hart.csrLow('mepc'),
+      hart.csrHigh('mepc'),
+    );
     const sp = this.#entrySp(thread, 0) as readonly [number, number];
     const frame = this.#push(hart, thread, FRAME_KIND.INTERRUPT, domain, 0, -1);
     const { words } = threads;
@@ -725,6 +744,14 @@ export class Gates {
     }
     const domain = words[top + AT.caller] as number;
     const generation = words[top + AT.callerGeneration] as number;
+    this.#shared.onlooker?.crossed(
+      hart,
+      'resume',
+      0,
+      domain,
+      words[top + AT.pc] as number,
+      words[top + AT.pc + 1] as number,
+    );
     threads.setDepth(thread, threads.depth(thread) - 1);
     this.#resumeCharge(hart, thread);
     this.#switchView(hart, 0, domain, thread);
@@ -751,6 +778,8 @@ export class Gates {
       if (top < 0) throw new Error(`thread ${thread} has no frame to unwind to`);
       if (words[top + AT.kind] === FRAME_KIND.INTERRUPT) {
         const from = words[top + AT.callee] as number;
+        const to = words[top + AT.caller] as number;
+        this.#shared.onlooker?.crossed(hart, 'unwind', from, to, 0, 0);
         threads.setDepth(thread, threads.depth(thread) - 1);
         this.#switchView(hart, from, words[top + AT.caller] as number, thread);
         continue;

@@ -38,6 +38,8 @@ describe('the oracle', () => {
     ['direct-map-holes', 'C1', 'frame'],
     ['frame-types', 'C2', 'user'],
     ['gate-identity', 'D1', 'transfer'],
+    ['return-frame', 'D2', 'transfer'],
+    ['view-follows-thread', 'E3', 'transfer'],
     ['copy-in', 'F1', 'exclusive'],
     ['views', 'write', 'frame'],
   ] as const)('sees without %s in attack %s: %s', async (ablation, id, kind) => {
