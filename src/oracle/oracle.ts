@@ -70,7 +70,7 @@ export class Oracle {
   readonly #holders: Uint16Array;
   /** PTE.W and PTE.X as they were seen on the frame. */
   readonly #seen: Uint8Array;
-  /** ASID that each hart last had in the core. */
+  /** ASID with which each hart last left the core: that of its space. */
   readonly #coreAsid: number[] = [];
   /** What each window page was last seen to hold. */
   readonly #windowFrames: Map<string, number> = new Map();
@@ -130,7 +130,6 @@ export class Oracle {
   ): void {
     const at = { low, high, page, mode };
     const domain = hart.get('domain');
-    if (domain === 0) this.#coreAsid[hart.id] = asidOf(hart);
     if (!isTranslated) {
       const whose = this.#truth.piece((page - RAM_BASE) / 4096)?.name ?? 'memory';
       this.#report(
@@ -254,6 +253,7 @@ export class Oracle {
     high: number,
   ): void {
     if (!this.#seesAll) return;
+    if (from === 0) this.#coreAsid[hart.id] = asidOf(hart);
     // The core tells its threads apart by tp; no other domain can change threads.
     const stack =
       from === 0 && how !== 'unwind' ? this.#callsOf(hart.x(TP)) : (this.#calls[hart.id] ?? []);

@@ -27,7 +27,7 @@ const boot = (
     image: bundled.image,
     mode,
     firmware: { mechanism: 'asid', contexts: bundled.contexts, initrd: attackFiles(), ablate },
-    bootargs: 'attack quiet init=/bin/init -- /bin/attack F1',
+    bootargs: 'attack quiet init=/bin/init -- /bin/attack D2',
     seconds: 20,
   }).start().done;
 
@@ -50,7 +50,7 @@ describe('the oracle', () => {
   });
 
   it.each(['vbit', 'asid', 'pkey'] as const)('sees nothing under %s', async (mechanism) => {
-    const { seen } = await attempt({ bundled, attack: attackOf('F1'), mechanism, seed });
+    const { seen } = await attempt({ bundled, attack: attackOf('D2'), mechanism, seed });
     expect(seen).toEqual([]);
   });
 
