@@ -5,6 +5,7 @@
 import { Command } from 'commander';
 
 import { registerPolicyCommands } from '../policy/commands.ts';
+import { registerAttackCommand } from './attack-command.ts';
 import { registerBenchCommand } from './bench-command.ts';
 import { registerReplayCommand } from './replay-command.ts';
 import { registerRunCommands } from './run-command.ts';
@@ -21,6 +22,7 @@ const AREAS: readonly RegisterCommands[] = [
   registerPolicyCommands,
   registerStressCommand,
   registerBenchCommand,
+  registerAttackCommand,
 ];
 
 export function createProgram(): Command {

@@ -229,6 +229,8 @@ export class Gates {
     }
 
     // Committed from here on.
+    const { onlooker } = this.#shared;
+    onlooker?.crossed(hart, 'call', caller, callee, hart.xLow(RA), hart.xHigh(RA));
     hart.count('gates');
     const counts = this.#shared.tables.gateCounts;
     const cell = (hart.id * MAX_DOMAINS + caller) * MAX_DOMAINS + callee;
@@ -363,7 +365,6 @@ export class Gates {
     this.#claim(hart, to);
     if (from === to) return;
     this.#view = to;
-    this.#shared.onlooker?.crossed(hart, from, to);
     if (this.#areViewsSeparate) {
       const space = this.#spaces.activeOn(hart);
       this.#shared.mechanism.enter(hart, from, to, thread, space);
@@ -419,14 +420,21 @@ export class Gates {
     const threads = this.#threads;
     const { words } = threads;
     const caller = words[top + AT.caller] as number;
+    // A domain that is unwound does not return: there is nothing of its making to follow.
+    const raLow = hart.xLow(RA);
+    const raHigh = hart.xHigh(RA);
+    const isForged = raLow !== this.#returnLow || raHigh !== this.#returnHigh;
+    const isHijacked = copyOut && this.#isHijackable && isForged;
+    const pcLow = isHijacked ? raLow : (words[top + AT.pc] as number);
+    const pcHigh = isHijacked ? raHigh : (words[top + AT.pc + 1] as number);
+    const callee = words[top + AT.callee] as number;
+    this.#shared.onlooker?.crossed(hart, 'return', callee, caller, pcLow, pcHigh);
     threads.setDepth(thread, threads.depth(thread) - 1);
     this.#resumeCharge(hart, thread);
-    this.#endStart(words[top + AT.callee] as number, thread);
+    this.#endStart(callee, thread);
     this.#arguments.endLoans(hart, words, top);
     this.#claim(hart, caller);
     if (!this.#isAlive(caller, words[top + AT.callerGeneration] as number)) return false;
-    const raLow = hart.xLow(RA);
-    const raHigh = hart.xHigh(RA);
     this.#switchView(hart, caller, thread);
     const copied = !copyOut || this.#arguments.copyOut(hart, words, top, caller);
     const x = (hart.base + HartBlock.offset.x) >> 2;
@@ -435,11 +443,7 @@ export class Gates {
     if (copied) hart.setX(A0, resultLow, resultHigh);
     else hart.setXNumber(A0, STATUS.INVALID_ADDRESS);
     hart.setCsr('mie', words[top + AT.mie] as number, 0);
-    // A domain that is unwound does not return: there is nothing of its making to follow.
-    const isHijacked = copyOut && this.#isHijackable;
-    if (isHijacked && (raLow !== this.#returnLow || raHigh !== this.#returnHigh))
-      hart.setCsr('mepc', raLow, raHigh);
-    else hart.setCsr('mepc', words[top + AT.pc] as number, words[top + AT.pc + 1] as number);
+    hart.setCsr('mepc', pcLow, pcHigh);
     this.#toSupervisor(hart, words[top + AT.sstatus] as number);
     return true;
   }
@@ -461,9 +465,12 @@ export class Gates {
     const domain = threads.domain(thread);
     const exit = threads.lastExit(thread, 0);
     this.#findEntrySp(thread, 0);
+    const pcLow = hart.csrLow('mepc');
+    const pcHigh = hart.csrHigh('mepc');
+    this.#shared.onlooker?.crossed(hart, 'interrupt', domain, 0, pcLow, pcHigh);
     const frame = this.#push(hart, thread, FRAME_KIND.INTERRUPT, domain, 0, -1);
-    words[frame + AT.pc] = hart.csrLow('mepc');
-    words[frame + AT.pc + 1] = hart.csrHigh('mepc');
+    words[frame + AT.pc] = pcLow;
+    words[frame + AT.pc + 1] = pcHigh;
     this.#saveRegisters(hart, frame, ALL);
     const x = (hart.base + HartBlock.offset.x) >> 2;
     hart.words.fill(0, x + 2 * RA, x + 2 * 32);
@@ -489,6 +496,9 @@ export class Gates {
       return;
     }
     const domain = words[top + AT.caller] as number;
+    const pcLow = words[top + AT.pc] as number;
+    const pcHigh = words[top + AT.pc + 1] as number;
+    this.#shared.onlooker?.crossed(hart, 'resume', 0, domain, pcLow, pcHigh);
     threads.setDepth(thread, threads.depth(thread) - 1);
     this.#resumeCharge(hart, thread);
     this.#claim(hart, domain);
@@ -498,7 +508,7 @@ export class Gates {
     }
     this.#switchView(hart, domain, thread);
     this.#restoreRegisters(hart, top, ALL);
-    hart.setCsr('mepc', words[top + AT.pc] as number, words[top + AT.pc + 1] as number);
+    hart.setCsr('mepc', pcLow, pcHigh);
     this.#toSupervisor(hart, words[top + AT.sstatus] as number);
   }
 

@@ -34,9 +34,13 @@ export type Status = (typeof STATUS)[keyof typeof STATUS];
 export interface Onlooker {
   /** A fence is complete, as far as its issuer knows. */
   fenced(hart: Hart, fence: Fence): void;
-  /** A hart has gone from one domain to another. */
-  crossed(hart: Hart, from: number, to: number): void;
+  /**
+   * A hart goes from one domain to another; its registers are still those of the first. The address is
+   * where a call is to return to, or where the others go on.
+   */
+  crossed(hart: Hart, how: Crossing, from: number, to: number, pcLow: number, pcHigh: number): void;
 }
+export type Crossing = 'call' | 'return' | 'interrupt' | 'resume' | 'unwind';
 
 export class Shared {
   onlooker: Onlooker | undefined;

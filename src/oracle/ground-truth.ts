@@ -38,13 +38,11 @@ export class GroundTruth {
   /** Piece by frame, plus one; 0: nobody's in particular. */
   readonly #pieceOf: Uint16Array;
   readonly #devices: Device[] = [];
-  readonly #domains: number;
-  readonly #mayCross: readonly (readonly boolean[])[];
+  readonly #mayCall: readonly (readonly boolean[])[];
 
   constructor(contexts: Contexts, ramBytes: number, monitorOwn: PhysRange) {
     this.frames = ramBytes / 4096;
     this.names = contexts.domains.map(({ name }) => name);
-    this.#domains = contexts.domains.length;
     this.#pieceOf = new Uint16Array(this.frames);
     const own = (owner: number, rights: number): number[] =>
       contexts.domains.map(({ id }) => (id === owner ? rights : 0));
@@ -81,12 +79,9 @@ export class GroundTruth {
         bytes: window.sizeBytes,
       };
     });
-    this.#mayCross = contexts.domains.map(({ id: from }) =>
+    this.#mayCall = contexts.domains.map(({ id: from }) =>
       contexts.domains.map(({ id: to }) =>
-        contexts.gates.some(
-          ({ caller, callee }) =>
-            (caller === from && callee === to) || (caller === to && callee === from),
-        ),
+        contexts.gates.some(({ caller, callee }) => caller === from && callee === to),
       ),
     );
   }
@@ -118,9 +113,8 @@ export class GroundTruth {
     return window !== undefined && high === window.high && (low - window.low) >>> 0 < window.bytes;
   }
 
-  /** Whether one can be followed by the other: by a call or its return, or by an interrupt and its end. */
-  mayCross(from: number, to: number): boolean {
-    if (from >= this.#domains || to >= this.#domains || from < 0 || to < 0) return false;
-    return from === 0 || to === 0 || (this.#mayCross[from]?.[to] ?? false);
+  /** Whether a gate leads from one to the other. */
+  mayCall(from: number, to: number): boolean {
+    return this.#mayCall[from]?.[to] ?? false;
   }
 }

@@ -7,7 +7,8 @@
  * fetch gives it away: text is its owner's alone, so a wrong word shows at the next page of code.
  *
  * With all harts in one thread it knows more: which domain a granted frame belongs to, that no frame is
- * writable and executable at the same time, and that a completed fence has left nothing behind.
+ * writable and executable at the same time, that a completed fence has left nothing behind, and which calls
+ * each thread has outstanding.
  */
 import { HART_STATE, PRIVILEGE } from '../machine/core/hart-block.ts';
 import type { Hart } from '../machine/hart.ts';
@@ -30,7 +31,7 @@ export type EscapeKind =
   | 'write-xor-execute'
   /** A fence is complete, and a TLB still translates what it fenced. */
   | 'stale'
-  /** A hart went from one domain to another that it cannot have called. */
+  /** A call without a gate; a return without a call, or to somewhere else. */
   | 'transfer';
 
 export interface Escape {
@@ -69,10 +70,14 @@ export class Oracle {
   readonly #holders: Uint16Array;
   /** PTE.W and PTE.X as they were seen on the frame. */
   readonly #seen: Uint8Array;
-  /** ASID that each hart last had in the core. */
+  /** ASID with which each hart last left the core: that of its space. */
   readonly #coreAsid: number[] = [];
   /** What each window page was last seen to hold. */
   readonly #windowFrames: Map<string, number> = new Map();
+  /** The calls that each thread of the core has outstanding, by its tp. */
+  readonly #threads: Map<number, Call[]> = new Map();
+  /** Those of the thread that each hart was last seen to run. */
+  readonly #calls: Call[][] = [];
   /** A page that escaped once is reported once. */
   readonly #reported: Set<string> = new Set();
 
@@ -125,7 +130,6 @@ export class Oracle {
   ): void {
     const at = { low, high, page, mode };
     const domain = hart.get('domain');
-    if (domain === 0) this.#coreAsid[hart.id] = asidOf(hart);
     if (!isTranslated) {
       const whose = this.#truth.piece((page - RAM_BASE) / 4096)?.name ?? 'memory';
       this.#report(
@@ -239,14 +243,62 @@ export class Oracle {
     }
   }
 
-  /** A hart went from one domain to another. */
-  crossed(hart: Hart, from: number, to: number): void {
-    if (!this.#seesAll || this.#truth.mayCross(from, to)) return;
+  /** A hart goes from one domain to another. */
+  crossed(
+    hart: Hart,
+    how: 'call' | 'return' | 'interrupt' | 'resume' | 'unwind',
+    from: number,
+    to: number,
+    low: number,
+    high: number,
+  ): void {
+    if (!this.#seesAll) return;
+    if (from === 0) this.#coreAsid[hart.id] = asidOf(hart);
+    // The core tells its threads apart by tp; no other domain can change threads.
+    const stack =
+      from === 0 && how !== 'unwind' ? this.#callsOf(hart.x(TP)) : (this.#calls[hart.id] ?? []);
+    this.#calls[hart.id] = stack;
+    if (how === 'call' || how === 'interrupt') {
+      if (how === 'call' && !this.#truth.mayCall(from, to))
+        this.#transfer(hart, from, to, 'no gate leads there');
+      stack.push({ from, to, low, high });
+      return;
+    }
+    const last = stack.at(-1);
+    if (last === undefined || last.from !== to || last.to !== from) {
+      this.#transfer(hart, from, to, 'this thread was not called from there');
+      return;
+    }
+    stack.pop();
+    if (how !== 'unwind' && (last.low !== low || last.high !== high))
+      this.#transfer(hart, from, to, `goes on at ${hex(low, high)} and not where it was left`);
+  }
+
+  #transfer(hart: Hart, from: number, to: number, why: string): void {
     const at = { low: hart.csrLow('mepc'), high: hart.csrHigh('mepc') };
     const name = (domain: number): string => this.#truth.names[domain] ?? String(domain);
-    this.#report(hart, 'transfer', at, `from ${name(from)} to ${name(to)}: no gate leads there`);
+    this.#report(hart, 'transfer', at, `from ${name(from)} to ${name(to)}: ${why}`);
+  }
+
+  #callsOf(thread: number): Call[] {
+    const known = this.#threads.get(thread);
+    if (known !== undefined) return known;
+    const none: Call[] = [];
+    this.#threads.set(thread, none);
+    return none;
   }
 }
+
+/** A call that has not returned, or an interrupt. */
+interface Call {
+  readonly from: number;
+  readonly to: number;
+  /** Where it is to go on. */
+  readonly low: number;
+  readonly high: number;
+}
+
+const TP = 4;
 
 /** The core's map of all RAM (LAYOUT.DIRECT_BASE), up to four gigabytes of it. */
 const DIRECT_HIGH = 0xffffffd0 | 0;

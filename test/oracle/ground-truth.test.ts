@@ -116,9 +116,9 @@ describe('the ground truth', () => {
     expect(truth.isInWindow(0, 0, 0xffffffe0 | 0)).toBe(false);
   });
 
-  it('knows who may follow whom', () => {
-    expect(truth.mayCross(0, 1)).toBe(true);
-    expect(truth.mayCross(1, 2)).toBe(false);
-    expect(truth.mayCross(1, 7)).toBe(false);
+  it('knows who may call whom, which is not who may be called by whom', () => {
+    expect(truth.mayCall(0, 1)).toBe(true);
+    expect(truth.mayCall(1, 0)).toBe(false);
+    expect(truth.mayCall(1, 7)).toBe(false);
   });
 });

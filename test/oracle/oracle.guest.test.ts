@@ -27,7 +27,7 @@ const boot = (
     image: bundled.image,
     mode,
     firmware: { mechanism: 'asid', contexts: bundled.contexts, initrd: attackFiles(), ablate },
-    bootargs: 'attack quiet init=/bin/init -- /bin/attack F1',
+    bootargs: 'attack quiet init=/bin/init -- /bin/attack D2',
     seconds: 20,
   }).start().done;
 
@@ -38,6 +38,8 @@ describe('the oracle', () => {
     ['direct-map-holes', 'C1', 'frame'],
     ['frame-types', 'C2', 'user'],
     ['gate-identity', 'D1', 'transfer'],
+    ['return-frame', 'D2', 'transfer'],
+    ['view-follows-thread', 'E3', 'transfer'],
     ['copy-in', 'F1', 'exclusive'],
     ['views', 'write', 'frame'],
   ] as const)('sees without %s in attack %s: %s', async (ablation, id, kind) => {
@@ -48,7 +50,7 @@ describe('the oracle', () => {
   });
 
   it.each(['vbit', 'asid', 'pkey'] as const)('sees nothing under %s', async (mechanism) => {
-    const { seen } = await attempt({ bundled, attack: attackOf('F1'), mechanism, seed });
+    const { seen } = await attempt({ bundled, attack: attackOf('D2'), mechanism, seed });
     expect(seen).toEqual([]);
   });
 
