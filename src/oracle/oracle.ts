@@ -241,6 +241,8 @@ export class Oracle {
 
   /** A hart went from one domain to another. */
   crossed(hart: Hart, from: number, to: number): void {
+    // Told before satp changes. The core may have changed spaces since its last translation came in.
+    if (from === 0) this.#coreAsid[hart.id] = asidOf(hart);
     if (!this.#seesAll || this.#truth.mayCross(from, to)) return;
     const at = { low: hart.csrLow('mepc'), high: hart.csrHigh('mepc') };
     const name = (domain: number): string => this.#truth.names[domain] ?? String(domain);
