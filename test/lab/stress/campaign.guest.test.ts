@@ -5,17 +5,20 @@ import { commandOf, runStress, type StressRun } from '../../../src/lab/stress/ca
 import { savedSeeds } from '../../../src/lab/stress/seeds.ts';
 import { MECHANISMS } from '../../../src/policy/contexts.ts';
 
+/** On a busy machine, if nothing is built yet. */
+const BUILD_TIMEOUT_MS = 120_000;
+
 let bundled: Bundled;
 beforeAll(async () => {
   bundled = await bundledKernel();
-});
+}, BUILD_TIMEOUT_MS);
 
 const short = { seconds: 1, deterministic: false, seed: 11, mechanism: 'asid' } as const;
 
 const passed = (run: StressRun): unknown => ({
   failures: run.failures,
   escapes: run.escapes,
-  stressors: run.stressors.every(({ ok, rounds }) => ok && rounds > 0),
+  stressors: run.stressors.every(({ ok }) => ok),
 });
 const ALL_IS_WELL = { failures: [], escapes: 0, stressors: true };
 
@@ -44,18 +47,19 @@ describe('a stressed kernel', () => {
     const [one, two] = [await runStress(bundled, spec), await runStress(bundled, spec)];
     expect(passed(one)).toEqual(ALL_IS_WELL);
     expect(one.stressors.map(({ name }) => name).toSorted()).toEqual(['forkstorm', 'pipering']);
+    expect(one.stressors.every(({ rounds }) => rounds > 0)).toBe(true);
     const { hostSeconds: _, audits: __, ...first } = one;
     expect(two).toMatchObject(first);
   });
 });
 
-describe('a saved seed', () => {
-  it.each(savedSeeds().map((seed) => [seed.file, seed] as const))(
-    'fails no more: %s',
-    async (_, seed) => {
-      expect(passed(await runStress(bundled, seed))).toEqual(ALL_IS_WELL);
-    },
-  );
+it('every saved seed passes now', async () => {
+  for (const seed of savedSeeds()) {
+    expect({ seed, ...Object(passed(await runStress(bundled, seed))) }).toEqual({
+      seed,
+      ...ALL_IS_WELL,
+    });
+  }
 });
 
 describe('the command that repeats a run', () => {
