@@ -49,6 +49,9 @@ export const CSR = {
   mconfigptr: 0xf15,
 } as const;
 
+/** Interrupt codes, which are also the bits of mip and mie (vol. II §3.1.9). */
+export const IRQ = { SSI: 1, MSI: 3, STI: 5, MTI: 7, SEI: 9, MEI: 11 } as const;
+
 /** Bits 9:8 of a CSR number are the lowest privilege that may access it (vol. II §2.1). */
 export const csrPrivilege = (number: number): number => (number >> 8) & 3;
 /** Bits 11:10 both set: read-only. */

@@ -29,33 +29,16 @@ import {
   MODEL_OFFSET,
   ModelTlb,
 } from './core/tlb-model.ts';
-import { CSR, csrPrivilege, isReadOnlyCsr, SSTATUS_MASK } from './csr-numbers.ts';
+import { CSR_ILLEGAL, CSR_WRITTEN, CsrFile, MSTATUS_HIGH, type CsrOwner } from './csrs.ts';
+import { IRQ } from './csr-numbers.ts';
 import { DecodeCache, writeRecord } from './decode-cache.ts';
 import { EXIT } from './isa/table.ts';
 import { hartBase, type MemoryPlan } from './memory-plan.ts';
 import { RAM_BASE } from './physical-map.ts';
-import { CAUSE, MSTATUS_BITS, NO_FAULT, Translation } from './translation.ts';
+import { CAUSE, MSTATUS_BITS, NO_FAULT, SATP_MODE, Translation } from './translation.ts';
 
-/** Interrupt codes, which are also the bits of mip and mie (vol. II §3.1.9). */
-export const IRQ = { SSI: 1, MSI: 3, STI: 5, MTI: 7, SEI: 9, MEI: 11 } as const;
-const S_INTERRUPTS = (1 << IRQ.SSI) | (1 << IRQ.STI) | (1 << IRQ.SEI);
-const ALL_INTERRUPTS = S_INTERRUPTS | (1 << IRQ.MSI) | (1 << IRQ.MTI) | (1 << IRQ.MEI);
 /** Highest first (vol. II §3.1.9). */
 const INTERRUPT_PRIORITY = [IRQ.MEI, IRQ.MSI, IRQ.MTI, IRQ.SEI, IRQ.SSI, IRQ.STI];
-const DELEGABLE_EXCEPTIONS = 0xb3ff;
-
-/** High half of mstatus: SXL and UXL are 64 bits. */
-const MSTATUS_HIGH = 0xa;
-const MSTATUS_WRITABLE = 0x007e19aa;
-/** Custom bit of menvcfg: none. STCE is bit 63 (Sstc). */
-const MENVCFG_HIGH_STCE = 1 << 31;
-const ENVCFG_FIOM = 1;
-/** RV64IMAC with S and U. */
-const MISA_LOW = (1 << 0) | (1 << 2) | (1 << 8) | (1 << 12) | (1 << 18) | (1 << 20);
-const MISA_HIGH = 2 << 30;
-/** Open-source architecture numbers are assigned by RISC-V International; ours is none, so 0. */
-const SATP_BARE = 0;
-const SATP_SV39 = 8;
 
 /**
  * Whoever stands in for M-mode software. Without one, the guest brings its own firmware and traps to M
@@ -99,7 +82,6 @@ const MIP = wordOf('mip');
 const PENDING_WORD = wordOf('pending');
 const STATE = wordOf('state');
 const EXIT_IP = wordOf('exitIp');
-const SOFTWARE_SEI = wordOf('softwareSei');
 const FAULT_ADDRESS = wordOf('faultAddress');
 const MODE = wordOf('mode');
 const MODEL_WORD = wordOf('modelCounts');
@@ -111,12 +93,8 @@ const COUNT_KEY_WRITES = counterIndex.keyWrites;
 const COUNT_SATP_WRITES = counterIndex.satpWrites;
 const COUNT_TRAPS = counterIndex.traps;
 const COUNT_WFI = counterIndex.wfi;
-const CYCLE_OFFSET = csrWordOf('cycleOffset');
-const INSTRET_OFFSET = csrWordOf('instretOffset');
 const MCAUSE = csrWordOf('mcause');
-const MCOUNTEREN = csrWordOf('mcounteren');
 const MEDELEG = csrWordOf('medeleg');
-const MENVCFG = csrWordOf('menvcfg');
 const MEPC = csrWordOf('mepc');
 const MIDELEG = csrWordOf('mideleg');
 const MIE = csrWordOf('mie');
@@ -126,14 +104,12 @@ const MTVAL = csrWordOf('mtval');
 const MTVEC = csrWordOf('mtvec');
 const SATP = csrWordOf('satp');
 const SCAUSE = csrWordOf('scause');
-const SCOUNTEREN = csrWordOf('scounteren');
-const SENVCFG = csrWordOf('senvcfg');
 const SEPC = csrWordOf('sepc');
 const STIMECMP = csrWordOf('stimecmp');
 const STVAL = csrWordOf('stval');
 const STVEC = csrWordOf('stvec');
 
-export class Hart {
+export class Hart implements CsrOwner {
   readonly id: number;
   readonly base: number;
   readonly plan: MemoryPlan;
@@ -141,6 +117,7 @@ export class Hart {
   readonly counters: Float64Array;
   readonly core: CoreExports;
   readonly translation: Translation;
+  readonly csrs: CsrFile;
   readonly clock: Clock;
   readonly machineMode: MachineMode | undefined;
   readonly #block: number;
@@ -189,6 +166,7 @@ export class Hart {
       decodeCache: this.#decodeCache,
     });
     if (this.machineMode !== undefined) this.translation.pmp.open();
+    this.csrs = new CsrFile(this);
   }
 
   // --- state ---
@@ -581,7 +559,7 @@ export class Hart {
   }
 
   #pendingInterrupts(): number {
-    return this.#mip() & this.#low(MIE);
+    return this.csrs.mip & this.#low(MIE);
   }
 
   /** WFI resumes on any enabled pending interrupt, whatever the global enables say (vol. II §3.3.3). */
@@ -619,15 +597,11 @@ export class Hart {
     return (this.#high(STIMECMP) >>> 0) * 2 ** 32 + (this.#low(STIMECMP) >>> 0);
   }
 
-  #hasSstc(): boolean {
-    return (this.#high(MENVCFG) & MENVCFG_HIGH_STCE) !== 0;
-  }
-
   /** Sets MTIP, and STIP where Sstc is on, as time has it. */
   pollTimer(): void {
     const now = this.clock.now();
     this.#setTimerLine(IRQ.MTI, now >= this.#machineTimer.timerDeadline(this.id));
-    if (this.#hasSstc()) this.#setTimerLine(IRQ.STI, now >= this.#deadline());
+    if (this.csrs.hasSstc) this.#setTimerLine(IRQ.STI, now >= this.#deadline());
   }
 
   /** The owner's own lines: whoever sets one looks for interrupts afterwards. */
@@ -643,7 +617,7 @@ export class Hart {
     const mie = this.#low(MIE);
     let soonest = Infinity;
     if ((mie & (1 << IRQ.MTI)) !== 0) soonest = this.#machineTimer.timerDeadline(this.id) - now;
-    if ((mie & (1 << IRQ.STI)) !== 0 && this.#hasSstc())
+    if ((mie & (1 << IRQ.STI)) !== 0 && this.csrs.hasSstc)
       soonest = Math.min(soonest, this.#deadline() - now);
     return Math.max(0, soonest);
   }
@@ -962,7 +936,7 @@ export class Hart {
 
   #modelAsid(): void {
     const satpHigh = this.#high(SATP);
-    const on = this.#modelEntries > 0 && satpHigh >>> 28 === SATP_SV39;
+    const on = this.#modelEntries > 0 && satpHigh >>> 28 === SATP_MODE.SV39;
     this.words[((this.base + MODEL_OFFSET) >> 2) + (ModelTlb.offset.asid >> 2)] = on
       ? (satpHigh >>> 12) & 0xffff
       : -1;
@@ -982,275 +956,28 @@ export class Hart {
   // --- CSRs ---
 
   #csrInstruction(raw: number): void {
-    const number = raw >>> 20;
-    const funct3 = (raw >>> 12) & 7;
-    const rs1 = (raw >>> 15) & 31;
-    const rd = (raw >>> 7) & 31;
-    const isImmediate = funct3 >= 4;
-    const sourceLow = isImmediate ? rs1 : this.xLow(rs1);
-    const sourceHigh = isImmediate ? 0 : this.xHigh(rs1);
-    const operation = funct3 & 3;
-    const writes = operation === 1 || rs1 !== 0;
-    if (
-      this.mode < csrPrivilege(number) ||
-      (writes && isReadOnlyCsr(number)) ||
-      !this.readCsr(number)
-    ) {
+    const done = this.csrs.execute(raw);
+    if (done === CSR_ILLEGAL) {
       this.trap(CAUSE.ILLEGAL, raw, 0);
       return;
     }
-    const oldLow = this.low;
-    const oldHigh = this.high;
-    if (operation !== 1 && (number === CSR.mip || number === CSR.sip)) {
-      // Only the named bits: others may have been raised by other threads since they were read.
-      if (operation === 2) this.#changeMip(number, sourceLow, 0);
-      else this.#changeMip(number, 0, sourceLow);
-    } else if (writes) {
-      const low =
-        operation === 1 ? sourceLow : operation === 2 ? oldLow | sourceLow : oldLow & ~sourceLow;
-      const high =
-        operation === 1
-          ? sourceHigh
-          : operation === 2
-            ? oldHigh | sourceHigh
-            : oldHigh & ~sourceHigh;
-      this.writeCsr(number, low, high);
-    }
-    this.setX(rd, oldLow, oldHigh);
+    this.setX((raw >>> 7) & 31, this.csrs.low, this.csrs.high);
     this.#addInstret(1);
     this.#advance(4);
-    if (writes) this.#takeInterrupt();
-  }
-
-  #give(low: number, high: number): true {
-    this.low = low;
-    this.high = high;
-    return true;
-  }
-
-  #giveNumber(value: number): true {
-    return this.#give(value | 0, Math.floor(value / 2 ** 32) | 0);
-  }
-
-  #mayReadCounter(bit: number): boolean {
-    if (this.mode < PRIVILEGE.M && ((this.#low(MCOUNTEREN) >>> bit) & 1) === 0) return false;
-    return this.mode !== PRIVILEGE.U || ((this.#low(SCOUNTEREN) >>> bit) & 1) === 1;
+    if (done === CSR_WRITTEN) this.#takeInterrupt();
   }
 
   /** Reads a CSR into `low` and `high`; false if there is none, or the mode may not read it now. */
   readCsr(number: number): boolean {
-    switch (number) {
-      case CSR.sstatus:
-        return this.#give(this.#low(MSTATUS) & SSTATUS_MASK, 2);
-      case CSR.sie:
-        return this.#give(this.#low(MIE) & this.#low(MIDELEG), 0);
-      case CSR.sip:
-        return this.#give(this.#mip() & this.#low(MIDELEG), 0);
-      case CSR.mip:
-        return this.#give(this.#mip(), 0);
-      case CSR.satp:
-        if (this.mode === PRIVILEGE.S && this.#statusHas(MSTATUS_BITS.TVM)) return false;
-        return this.#give(this.#low(SATP), this.#high(SATP));
-      case CSR.stimecmp:
-        if (
-          this.mode === PRIVILEGE.S &&
-          (!this.#hasSstc() || ((this.#low(MCOUNTEREN) >>> 1) & 1) === 0)
-        )
-          return false;
-        return this.#give(this.#low(STIMECMP), this.#high(STIMECMP));
-      case CSR.cycle:
-        return this.#mayReadCounter(0) && this.#giveCount(CYCLE_OFFSET);
-      case CSR.time:
-        return this.#mayReadCounter(1) && this.#giveNumber(this.clock.now());
-      case CSR.instret:
-        return this.#mayReadCounter(2) && this.#giveCount(INSTRET_OFFSET);
-      case CSR.mcycle:
-        return this.#giveCount(CYCLE_OFFSET);
-      case CSR.minstret:
-        return this.#giveCount(INSTRET_OFFSET);
-      case CSR.misa:
-        return this.#give(MISA_LOW, MISA_HIGH);
-      case CSR.mhartid:
-        return this.#give(this.id, 0);
-      case CSR.mvendorid:
-      case CSR.marchid:
-      case CSR.mimpid:
-      case CSR.mconfigptr:
-      case CSR.mcountinhibit:
-        return this.#give(0, 0);
-      case CSR.mkeys:
-        return this.translation.hasKeys && this.#give(this.#low(MKEYS), this.#high(MKEYS));
-      case CSR.tselect:
-        // One trigger exists that is hard-wired to type 0: none (Sdtrig: "there is no trigger at this tselect").
-        return this.#give(0, 0);
-      case CSR.tdata1:
-        return this.#give(0, 0);
-    }
-    if (number >= CSR.pmpaddr0 && number < CSR.pmpaddr0 + 64) {
-      return number < CSR.pmpaddr0 + 16
-        ? this.#give(
-            this.translation.pmp.addressLow(number - CSR.pmpaddr0),
-            this.translation.pmp.addressHigh(number - CSR.pmpaddr0),
-          )
-        : this.#give(0, 0);
-    }
-    if (number >= CSR.pmpcfg0 && number < CSR.pmpcfg0 + 16) {
-      const register = number - CSR.pmpcfg0;
-      if (register % 2 === 1) return false; // odd ones are RV32's
-      if (register > 2) return this.#give(0, 0);
-      return this.#give(this.#pmpConfigs(register * 4), this.#pmpConfigs(register * 4 + 4));
-    }
-    // Hardware performance counters 3 to 31 read as zero (vol. II §3.1.10).
-    if ((number >= 0xb03 && number <= 0xb1f) || (number >= 0x323 && number <= 0x33f))
-      return this.#give(0, 0);
-    if (number >= 0xc03 && number <= 0xc1f)
-      return this.#mayReadCounter(number - 0xc00) && this.#give(0, 0);
-    const cell = CELL_NUMBERS.get(number);
-    return cell !== undefined && this.#give(this.csrLow(cell), this.csrHigh(cell));
-  }
-
-  /** Four PMP configurations in a word. */
-  #pmpConfigs(first: number): number {
-    const { pmp } = this.translation;
-    return (
-      pmp.config(first) |
-      (pmp.config(first + 1) << 8) |
-      (pmp.config(first + 2) << 16) |
-      (pmp.config(first + 3) << 24)
-    );
+    if (!this.csrs.read(number)) return false;
+    this.low = this.csrs.low;
+    this.high = this.csrs.high;
+    return true;
   }
 
   /** Writes a CSR that `readCsr` accepted, keeping only legal values (WARL). */
   writeCsr(number: number, low: number, high: number): void {
-    switch (number) {
-      case CSR.mstatus:
-      case CSR.sstatus: {
-        const mask = number === CSR.mstatus ? MSTATUS_WRITABLE : SSTATUS_MASK;
-        let next = (this.#low(MSTATUS) & ~mask) | (low & mask);
-        // MPP = 2 is reserved: keep what was there.
-        if (((next >> MSTATUS_BITS.MPP_SHIFT) & 3) === 2)
-          next = (next & ~MSTATUS_BITS.MPP) | (this.#low(MSTATUS) & MSTATUS_BITS.MPP);
-        this.#put(MSTATUS, next, MSTATUS_HIGH);
-        this.translation.select();
-        return;
-      }
-      case CSR.mie:
-        this.#put(MIE, low & ALL_INTERRUPTS, 0);
-        return;
-      case CSR.sie: {
-        const mask = this.#low(MIDELEG);
-        this.#put(MIE, (this.#low(MIE) & ~mask) | (low & mask), 0);
-        return;
-      }
-      case CSR.mip:
-      case CSR.sip:
-        this.#changeMip(number, low, ~low);
-        return;
-      case CSR.medeleg:
-        this.#put(MEDELEG, low & DELEGABLE_EXCEPTIONS, 0);
-        return;
-      case CSR.mideleg:
-        this.#put(MIDELEG, low & S_INTERRUPTS, 0);
-        return;
-      case CSR.satp: {
-        const mode = high >>> 28;
-        if (mode !== SATP_BARE && mode !== SATP_SV39) return; // the whole write has no effect (vol. II §12.1.11)
-        this.setSatp(low, high);
-        return;
-      }
-      case CSR.stimecmp:
-        this.#put(STIMECMP, low, high);
-        this.pollTimer();
-        return;
-      case CSR.mtvec:
-      case CSR.stvec:
-        this.#put(number === CSR.mtvec ? MTVEC : STVEC, (low & 3) > 1 ? low & ~3 : low, high);
-        return;
-      case CSR.mepc:
-      case CSR.sepc:
-        this.#put(number === CSR.mepc ? MEPC : SEPC, low & ~1, high);
-        return;
-      case CSR.menvcfg:
-        this.#put(MENVCFG, low & ENVCFG_FIOM, high & MENVCFG_HIGH_STCE);
-        this.pollTimer();
-        return;
-      case CSR.mcounteren:
-      case CSR.scounteren: // 32 bits wide
-        this.#put(number === CSR.mcounteren ? MCOUNTEREN : SCOUNTEREN, low, 0);
-        return;
-      case CSR.mcycle:
-        this.#setCount(CYCLE_OFFSET, low, high);
-        return;
-      case CSR.minstret:
-        this.#setCount(INSTRET_OFFSET, low, high);
-        return;
-      case CSR.senvcfg:
-        this.#put(SENVCFG, low & ENVCFG_FIOM, 0);
-        return;
-      case CSR.mkeys:
-        this.setKeys(low, high);
-        return;
-      case CSR.misa:
-      case CSR.mcountinhibit:
-      case CSR.tselect:
-      case CSR.tdata1:
-        return;
-    }
-    if (number >= CSR.pmpaddr0 && number < CSR.pmpaddr0 + 16) {
-      this.translation.pmp.setAddress(number - CSR.pmpaddr0, low, high);
-      this.translation.flushAll();
-      return;
-    }
-    if (number === CSR.pmpcfg0 || number === CSR.pmpcfg0 + 2) {
-      const first = (number - CSR.pmpcfg0) * 4;
-      for (let n = 0; n < 8; n++) {
-        this.translation.pmp.setConfig(first + n, ((n < 4 ? low : high) >>> (8 * (n & 3))) & 0xff);
-      }
-      this.translation.flushAll();
-      return;
-    }
-    const cell = CELL_NUMBERS.get(number);
-    if (cell !== undefined) this.setCsr(cell, low, high);
-  }
-
-  /**
-   * Sets and clears bits of mip or sip that software may. SEIP is the or of the controller's line and a
-   * bit that M writes (vol. II §3.1.9), so that bit is kept apart.
-   */
-  #changeMip(number: number, set: number, clear: number): void {
-    const index = this.#block + MIP;
-    let writable = 1 << IRQ.SSI;
-    if (number === CSR.sip) writable &= this.#low(MIDELEG);
-    else {
-      if (!this.#hasSstc()) writable |= 1 << IRQ.STI;
-      const mine = this.#block + SOFTWARE_SEI;
-      this.words[mine] = (((this.words[mine] as number) & ~clear) | set) & (1 << IRQ.SEI);
-    }
-    if ((set & writable) !== 0) Atomics.or(this.words, index, set & writable);
-    if ((clear & writable) !== 0) Atomics.and(this.words, index, ~(clear & writable));
-  }
-
-  #mip(): number {
-    return (
-      Atomics.load(this.words, this.#block + MIP) |
-      (this.words[this.#block + SOFTWARE_SEI] as number)
-    );
-  }
-
-  /** A counter: instructions retired before this one, and what software added by writing it. */
-  #giveCount(offset: number): true {
-    const low = (this.words[this.#block + INSTRET] as number) >>> 0;
-    const high = this.words[this.#block + INSTRET + 1] as number;
-    const sum = low + (this.#low(offset) >>> 0);
-    return this.#give(sum | 0, (high + this.#high(offset) + (sum >= 2 ** 32 ? 1 : 0)) | 0);
-  }
-
-  /** The next instruction reads what was written: this one adds no count (vol. II §3.1.10). */
-  #setCount(offset: number, low: number, high: number): void {
-    this.#put(offset, 0, 0);
-    this.#giveCount(offset);
-    const from = (low >>> 0) - (this.low >>> 0) - 1;
-    this.#put(offset, from | 0, (high - this.high - (from < 0 ? 1 : 0)) | 0);
+    this.csrs.write(number, low, high);
   }
 
   /** Installs a root and ASID; translations of other roots and ASIDs stay where they are. */
@@ -1268,27 +995,6 @@ export class Hart {
     this.translation.select();
   }
 }
-
-const CELL_NUMBERS: ReadonlyMap<number, CsrCell> = new Map<number, CsrCell>([
-  [CSR.mstatus, 'mstatus'],
-  [CSR.medeleg, 'medeleg'],
-  [CSR.mideleg, 'mideleg'],
-  [CSR.mie, 'mie'],
-  [CSR.mtvec, 'mtvec'],
-  [CSR.mscratch, 'mscratch'],
-  [CSR.mepc, 'mepc'],
-  [CSR.mcause, 'mcause'],
-  [CSR.mtval, 'mtval'],
-  [CSR.mcounteren, 'mcounteren'],
-  [CSR.menvcfg, 'menvcfg'],
-  [CSR.stvec, 'stvec'],
-  [CSR.sscratch, 'sscratch'],
-  [CSR.sepc, 'sepc'],
-  [CSR.scause, 'scause'],
-  [CSR.stval, 'stval'],
-  [CSR.scounteren, 'scounteren'],
-  [CSR.senvcfg, 'senvcfg'],
-]);
 
 /** What a load, store or atomic does, by operation number. */
 const ACCESS = { LOAD: 1, SIGNED: 2, ATOMIC: 4 } as const;

@@ -35,7 +35,8 @@ const PTE_KEY_MASK_HIGH = 31 << PTE_KEY_SHIFT_HIGH;
 const PTE_RESERVED_HIGH = -(1 << PTE_KEY_SHIFT_HIGH);
 const PPN_LOW_MASK = 0x3fffff;
 const PPN_HIGH_MASK = 0x3fffff;
-const SATP_SV39 = 8;
+/** satp.MODE (vol. II, table "Encoding of satp MODE field"). */
+export const SATP_MODE = { BARE: 0, SV39: 8 } as const;
 
 export const MSTATUS_BITS = {
   SIE: 1 << 1,
@@ -417,7 +418,7 @@ export class Translation {
     const satpHigh = this.#word(SATP + 1);
     this.#level = 0;
     this.#isTranslated = false;
-    if (mode === PRIVILEGE.M || satpHigh >>> 28 !== SATP_SV39) {
+    if (mode === PRIVILEGE.M || satpHigh >>> 28 !== SATP_MODE.SV39) {
       this.#locate((low >>> 12) | ((high & 3) << 20), high >>> 2, low);
       this.#leafLow = PTE.R | PTE.W | PTE.X | PTE.D | PTE.G;
       return NO_FAULT;

@@ -3,9 +3,9 @@
  * core's own arrives here; this file only says whose it is.
  */
 import { HART_STATE, HartBlock, PENDING, PRIVILEGE } from '../machine/core/hart-block.ts';
-import { CSR } from '../machine/csr-numbers.ts';
+import { CSR, IRQ } from '../machine/csr-numbers.ts';
 import { signalHart } from '../machine/hart-lines.ts';
-import { IRQ, type Hart, type MachineMode } from '../machine/hart.ts';
+import type { Hart, MachineMode } from '../machine/hart.ts';
 import type { Machine } from '../machine/machine.ts';
 import { PMP } from '../machine/pmp.ts';
 import { CAUSE, MSTATUS_BITS } from '../machine/translation.ts';

@@ -2,7 +2,8 @@
  * The standard SBI, version 2.0: base, timer, IPI, remote fences, hart state, system reset, debug console,
  * and the legacy console of version 0.1 that small kernels still use.
  */
-import { IRQ, type Hart } from '../machine/hart.ts';
+import { IRQ } from '../machine/csr-numbers.ts';
+import type { Hart } from '../machine/hart.ts';
 import { setInterruptLine } from '../machine/hart-lines.ts';
 import { EXIT_REASON } from '../machine/memory-plan.ts';
 import { RAM_BASE, UART } from '../machine/physical-map.ts';

@@ -8,7 +8,8 @@
  * and ignore writes there, because nothing is delegated.
  */
 import { csrIndex, HartBlock, type CsrCell } from '../machine/core/hart-block.ts';
-import { IRQ, type Hart } from '../machine/hart.ts';
+import { IRQ } from '../machine/csr-numbers.ts';
+import type { Hart } from '../machine/hart.ts';
 import { CAUSE, MSTATUS_BITS } from '../machine/translation.ts';
 
 /** Exceptions that the core takes itself when it or a user program causes them; the rest the monitor sees. */

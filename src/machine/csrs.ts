@@ -1,0 +1,394 @@
+/**
+ * The CSRs of one hart: which there are, who may read them, what a write keeps.
+ *
+ * "Control and Status Registers", vol. II (20250508) §2, and the chapters that define each. CSRs that a
+ * trap or a return changes are cells of the hart block; the hart reads those directly.
+ * 64-bit values are pairs of signed 32-bit halves.
+ */
+import type { Clock } from './clock.ts';
+import { csrWordOf, PRIVILEGE, wordOf, type CsrCell } from './core/hart-block.ts';
+import { CSR, csrPrivilege, IRQ, isReadOnlyCsr, SSTATUS_MASK } from './csr-numbers.ts';
+import { MSTATUS_BITS, SATP_MODE, type Translation } from './translation.ts';
+
+const S_INTERRUPTS = (1 << IRQ.SSI) | (1 << IRQ.STI) | (1 << IRQ.SEI);
+const ALL_INTERRUPTS = S_INTERRUPTS | (1 << IRQ.MSI) | (1 << IRQ.MTI) | (1 << IRQ.MEI);
+const DELEGABLE_EXCEPTIONS = 0xb3ff;
+
+/** High half of mstatus: SXL and UXL are 64 bits. */
+export const MSTATUS_HIGH = 0xa;
+const MSTATUS_WRITABLE = 0x007e19aa;
+/** STCE is bit 63 (Sstc). */
+const MENVCFG_HIGH_STCE = 1 << 31;
+const ENVCFG_FIOM = 1;
+/** RV64IMAC with S and U. */
+const MISA_LOW = (1 << 0) | (1 << 2) | (1 << 8) | (1 << 12) | (1 << 18) | (1 << 20);
+const MISA_HIGH = 2 << 30;
+
+/** What became of a CSR instruction. */
+export const CSR_ILLEGAL = 0;
+export const CSR_READ = 1;
+/** Written: an interrupt may be due now. */
+export const CSR_WRITTEN = 2;
+
+/** What the CSRs need of their hart. */
+export interface CsrOwner {
+  readonly id: number;
+  readonly words: Int32Array;
+  readonly base: number;
+  readonly mode: number;
+  readonly translation: Translation;
+  readonly clock: Clock;
+  xLow(register: number): number;
+  xHigh(register: number): number;
+  pollTimer(): void;
+  setSatp(low: number, high: number): void;
+  setKeys(low: number, high: number): void;
+}
+
+// Word indices within the block: constants here, so that no hot path looks a name up.
+const INSTRET = wordOf('instret');
+const MIP = wordOf('mip');
+const SOFTWARE_SEI = wordOf('softwareSei');
+const CYCLE_OFFSET = csrWordOf('cycleOffset');
+const INSTRET_OFFSET = csrWordOf('instretOffset');
+const MCOUNTEREN = csrWordOf('mcounteren');
+const MEDELEG = csrWordOf('medeleg');
+const MENVCFG = csrWordOf('menvcfg');
+const MEPC = csrWordOf('mepc');
+const MIDELEG = csrWordOf('mideleg');
+const MIE = csrWordOf('mie');
+const MKEYS = csrWordOf('mkeys');
+const MSTATUS = csrWordOf('mstatus');
+const MTVEC = csrWordOf('mtvec');
+const SATP = csrWordOf('satp');
+const SCOUNTEREN = csrWordOf('scounteren');
+const SENVCFG = csrWordOf('senvcfg');
+const SEPC = csrWordOf('sepc');
+const STIMECMP = csrWordOf('stimecmp');
+const STVEC = csrWordOf('stvec');
+
+export class CsrFile {
+  readonly #hart: CsrOwner;
+  readonly #words: Int32Array;
+  readonly #block: number;
+  /** What was read last: two halves. */
+  low = 0;
+  high = 0;
+
+  constructor(hart: CsrOwner) {
+    this.#hart = hart;
+    this.#words = hart.words;
+    this.#block = hart.base >> 2;
+  }
+
+  #low(cell: number): number {
+    return this.#words[this.#block + cell] as number;
+  }
+
+  #high(cell: number): number {
+    return this.#words[this.#block + cell + 1] as number;
+  }
+
+  #put(cell: number, low: number, high: number): void {
+    this.#words[this.#block + cell] = low;
+    this.#words[this.#block + cell + 1] = high;
+  }
+
+  /** Whether S has a timer of its own (Sstc). */
+  get hasSstc(): boolean {
+    return (this.#high(MENVCFG) & MENVCFG_HIGH_STCE) !== 0;
+  }
+
+  /**
+   * Does what a CSR instruction (vol. I, "Zicsr") does to the CSR.
+   * @returns CSR_ILLEGAL and nothing is changed, or with the old value in `low` and `high` CSR_READ or CSR_WRITTEN
+   */
+  execute(raw: number): number {
+    const number = raw >>> 20;
+    const funct3 = (raw >>> 12) & 7;
+    const rs1 = (raw >>> 15) & 31;
+    const isImmediate = funct3 >= 4;
+    const sourceLow = isImmediate ? rs1 : this.#hart.xLow(rs1);
+    const sourceHigh = isImmediate ? 0 : this.#hart.xHigh(rs1);
+    const operation = funct3 & 3;
+    const writes = operation === 1 || rs1 !== 0;
+    if (
+      this.#hart.mode < csrPrivilege(number) ||
+      (writes && isReadOnlyCsr(number)) ||
+      !this.read(number)
+    )
+      return CSR_ILLEGAL;
+    if (!writes) return CSR_READ;
+    const oldLow = this.low;
+    const oldHigh = this.high;
+    if (operation !== 1 && (number === CSR.mip || number === CSR.sip)) {
+      // Only the named bits: others may have been raised by other threads since they were read.
+      if (operation === 2) this.#changeMip(number, sourceLow, 0);
+      else this.#changeMip(number, 0, sourceLow);
+    } else if (operation === 1) this.write(number, sourceLow, sourceHigh);
+    else if (operation === 2) this.write(number, oldLow | sourceLow, oldHigh | sourceHigh);
+    else this.write(number, oldLow & ~sourceLow, oldHigh & ~sourceHigh);
+    this.low = oldLow;
+    this.high = oldHigh;
+    return CSR_WRITTEN;
+  }
+
+  #give(low: number, high: number): true {
+    this.low = low;
+    this.high = high;
+    return true;
+  }
+
+  #giveNumber(value: number): true {
+    return this.#give(value | 0, Math.floor(value / 2 ** 32) | 0);
+  }
+
+  #mayReadCounter(bit: number): boolean {
+    if (this.#hart.mode < PRIVILEGE.M && ((this.#low(MCOUNTEREN) >>> bit) & 1) === 0) return false;
+    return this.#hart.mode !== PRIVILEGE.U || ((this.#low(SCOUNTEREN) >>> bit) & 1) === 1;
+  }
+
+  /** Reads a CSR into `low` and `high`; false if there is none, or the mode may not read it now. */
+  read(number: number): boolean {
+    switch (number) {
+      case CSR.sstatus:
+        return this.#give(this.#low(MSTATUS) & SSTATUS_MASK, 2);
+      case CSR.sie:
+        return this.#give(this.#low(MIE) & this.#low(MIDELEG), 0);
+      case CSR.sip:
+        return this.#give(this.mip & this.#low(MIDELEG), 0);
+      case CSR.mip:
+        return this.#give(this.mip, 0);
+      case CSR.satp:
+        if (this.#hart.mode === PRIVILEGE.S && (this.#low(MSTATUS) & MSTATUS_BITS.TVM) !== 0)
+          return false;
+        return this.#give(this.#low(SATP), this.#high(SATP));
+      case CSR.stimecmp:
+        if (
+          this.#hart.mode === PRIVILEGE.S &&
+          (!this.hasSstc || ((this.#low(MCOUNTEREN) >>> 1) & 1) === 0)
+        )
+          return false;
+        return this.#give(this.#low(STIMECMP), this.#high(STIMECMP));
+      case CSR.cycle:
+        return this.#mayReadCounter(0) && this.#giveCount(CYCLE_OFFSET);
+      case CSR.time:
+        return this.#mayReadCounter(1) && this.#giveNumber(this.#hart.clock.now());
+      case CSR.instret:
+        return this.#mayReadCounter(2) && this.#giveCount(INSTRET_OFFSET);
+      case CSR.mcycle:
+        return this.#giveCount(CYCLE_OFFSET);
+      case CSR.minstret:
+        return this.#giveCount(INSTRET_OFFSET);
+      case CSR.misa:
+        return this.#give(MISA_LOW, MISA_HIGH);
+      case CSR.mhartid:
+        return this.#give(this.#hart.id, 0);
+      case CSR.mvendorid:
+      case CSR.marchid:
+      case CSR.mimpid:
+      case CSR.mconfigptr:
+      case CSR.mcountinhibit:
+        return this.#give(0, 0);
+      case CSR.mkeys:
+        return this.#hart.translation.hasKeys && this.#give(this.#low(MKEYS), this.#high(MKEYS));
+      case CSR.tselect:
+        // One trigger exists that is hard-wired to type 0: none (Sdtrig: "there is no trigger at this tselect").
+        return this.#give(0, 0);
+      case CSR.tdata1:
+        return this.#give(0, 0);
+    }
+    if (number >= CSR.pmpaddr0 && number < CSR.pmpaddr0 + 64) {
+      return number < CSR.pmpaddr0 + 16
+        ? this.#give(
+            this.#hart.translation.pmp.addressLow(number - CSR.pmpaddr0),
+            this.#hart.translation.pmp.addressHigh(number - CSR.pmpaddr0),
+          )
+        : this.#give(0, 0);
+    }
+    if (number >= CSR.pmpcfg0 && number < CSR.pmpcfg0 + 16) {
+      const register = number - CSR.pmpcfg0;
+      if (register % 2 === 1) return false; // odd ones are RV32's
+      if (register > 2) return this.#give(0, 0);
+      return this.#give(this.#pmpConfigs(register * 4), this.#pmpConfigs(register * 4 + 4));
+    }
+    // Hardware performance counters 3 to 31 read as zero (vol. II §3.1.10).
+    if ((number >= 0xb03 && number <= 0xb1f) || (number >= 0x323 && number <= 0x33f))
+      return this.#give(0, 0);
+    if (number >= 0xc03 && number <= 0xc1f)
+      return this.#mayReadCounter(number - 0xc00) && this.#give(0, 0);
+    const cell = CELL_NUMBERS.get(number);
+    return (
+      cell !== undefined && this.#give(this.#low(csrWordOf(cell)), this.#high(csrWordOf(cell)))
+    );
+  }
+
+  /** Four PMP configurations in a word. */
+  #pmpConfigs(first: number): number {
+    const { pmp } = this.#hart.translation;
+    return (
+      pmp.config(first) |
+      (pmp.config(first + 1) << 8) |
+      (pmp.config(first + 2) << 16) |
+      (pmp.config(first + 3) << 24)
+    );
+  }
+
+  /** Writes a CSR that `read` accepted, keeping only legal values (WARL). */
+  write(number: number, low: number, high: number): void {
+    switch (number) {
+      case CSR.mstatus:
+      case CSR.sstatus: {
+        const mask = number === CSR.mstatus ? MSTATUS_WRITABLE : SSTATUS_MASK;
+        let next = (this.#low(MSTATUS) & ~mask) | (low & mask);
+        // MPP = 2 is reserved: keep what was there.
+        if (((next >> MSTATUS_BITS.MPP_SHIFT) & 3) === 2)
+          next = (next & ~MSTATUS_BITS.MPP) | (this.#low(MSTATUS) & MSTATUS_BITS.MPP);
+        this.#put(MSTATUS, next, MSTATUS_HIGH);
+        this.#hart.translation.select();
+        return;
+      }
+      case CSR.mie:
+        this.#put(MIE, low & ALL_INTERRUPTS, 0);
+        return;
+      case CSR.sie: {
+        const mask = this.#low(MIDELEG);
+        this.#put(MIE, (this.#low(MIE) & ~mask) | (low & mask), 0);
+        return;
+      }
+      case CSR.mip:
+      case CSR.sip:
+        this.#changeMip(number, low, ~low);
+        return;
+      case CSR.medeleg:
+        this.#put(MEDELEG, low & DELEGABLE_EXCEPTIONS, 0);
+        return;
+      case CSR.mideleg:
+        this.#put(MIDELEG, low & S_INTERRUPTS, 0);
+        return;
+      case CSR.satp: {
+        const mode = high >>> 28;
+        if (mode !== SATP_MODE.BARE && mode !== SATP_MODE.SV39) return; // the whole write has no effect (vol. II §12.1.11)
+        this.#hart.setSatp(low, high);
+        return;
+      }
+      case CSR.stimecmp:
+        this.#put(STIMECMP, low, high);
+        this.#hart.pollTimer();
+        return;
+      case CSR.mtvec:
+      case CSR.stvec:
+        this.#put(number === CSR.mtvec ? MTVEC : STVEC, (low & 3) > 1 ? low & ~3 : low, high);
+        return;
+      case CSR.mepc:
+      case CSR.sepc:
+        this.#put(number === CSR.mepc ? MEPC : SEPC, low & ~1, high);
+        return;
+      case CSR.menvcfg:
+        this.#put(MENVCFG, low & ENVCFG_FIOM, high & MENVCFG_HIGH_STCE);
+        this.#hart.pollTimer();
+        return;
+      case CSR.mcounteren:
+      case CSR.scounteren: // 32 bits wide
+        this.#put(number === CSR.mcounteren ? MCOUNTEREN : SCOUNTEREN, low, 0);
+        return;
+      case CSR.mcycle:
+        this.#setCount(CYCLE_OFFSET, low, high);
+        return;
+      case CSR.minstret:
+        this.#setCount(INSTRET_OFFSET, low, high);
+        return;
+      case CSR.senvcfg:
+        this.#put(SENVCFG, low & ENVCFG_FIOM, 0);
+        return;
+      case CSR.mkeys:
+        this.#hart.setKeys(low, high);
+        return;
+      case CSR.misa:
+      case CSR.mcountinhibit:
+      case CSR.tselect:
+      case CSR.tdata1:
+        return;
+    }
+    if (number >= CSR.pmpaddr0 && number < CSR.pmpaddr0 + 16) {
+      this.#hart.translation.pmp.setAddress(number - CSR.pmpaddr0, low, high);
+      this.#hart.translation.flushAll();
+      return;
+    }
+    if (number === CSR.pmpcfg0 || number === CSR.pmpcfg0 + 2) {
+      const first = (number - CSR.pmpcfg0) * 4;
+      for (let n = 0; n < 8; n++) {
+        this.#hart.translation.pmp.setConfig(
+          first + n,
+          ((n < 4 ? low : high) >>> (8 * (n & 3))) & 0xff,
+        );
+      }
+      this.#hart.translation.flushAll();
+      return;
+    }
+    const cell = CELL_NUMBERS.get(number);
+    if (cell !== undefined) this.#put(csrWordOf(cell), low, high);
+  }
+
+  /**
+   * Sets and clears bits of mip or sip that software may. SEIP is the or of the controller's line and a
+   * bit that M writes (vol. II §3.1.9), so that bit is kept apart.
+   */
+  #changeMip(number: number, set: number, clear: number): void {
+    const index = this.#block + MIP;
+    let writable = 1 << IRQ.SSI;
+    if (number === CSR.sip) writable &= this.#low(MIDELEG);
+    else {
+      if (!this.hasSstc) writable |= 1 << IRQ.STI;
+      const mine = this.#block + SOFTWARE_SEI;
+      this.#words[mine] = (((this.#words[mine] as number) & ~clear) | set) & (1 << IRQ.SEI);
+    }
+    if ((set & writable) !== 0) Atomics.or(this.#words, index, set & writable);
+    if ((clear & writable) !== 0) Atomics.and(this.#words, index, ~(clear & writable));
+  }
+
+  /** mip as software reads it: the lines, and the bit of SEIP that M writes. */
+  get mip(): number {
+    return (
+      Atomics.load(this.#words, this.#block + MIP) |
+      (this.#words[this.#block + SOFTWARE_SEI] as number)
+    );
+  }
+
+  /** A counter: instructions retired before this one, and what software added by writing it. */
+  #giveCount(offset: number): true {
+    const low = (this.#words[this.#block + INSTRET] as number) >>> 0;
+    const high = this.#words[this.#block + INSTRET + 1] as number;
+    const sum = low + (this.#low(offset) >>> 0);
+    return this.#give(sum | 0, (high + this.#high(offset) + (sum >= 2 ** 32 ? 1 : 0)) | 0);
+  }
+
+  /** The next instruction reads what was written: this one adds no count (vol. II §3.1.10). */
+  #setCount(offset: number, low: number, high: number): void {
+    this.#put(offset, 0, 0);
+    this.#giveCount(offset);
+    const from = (low >>> 0) - (this.low >>> 0) - 1;
+    this.#put(offset, from | 0, (high - this.high - (from < 0 ? 1 : 0)) | 0);
+  }
+}
+
+const CELL_NUMBERS: ReadonlyMap<number, CsrCell> = new Map<number, CsrCell>([
+  [CSR.mstatus, 'mstatus'],
+  [CSR.medeleg, 'medeleg'],
+  [CSR.mideleg, 'mideleg'],
+  [CSR.mie, 'mie'],
+  [CSR.mtvec, 'mtvec'],
+  [CSR.mscratch, 'mscratch'],
+  [CSR.mepc, 'mepc'],
+  [CSR.mcause, 'mcause'],
+  [CSR.mtval, 'mtval'],
+  [CSR.mcounteren, 'mcounteren'],
+  [CSR.menvcfg, 'menvcfg'],
+  [CSR.stvec, 'stvec'],
+  [CSR.sscratch, 'sscratch'],
+  [CSR.sepc, 'sepc'],
+  [CSR.scause, 'scause'],
+  [CSR.stval, 'stval'],
+  [CSR.scounteren, 'scounteren'],
+  [CSR.senvcfg, 'senvcfg'],
+]);
