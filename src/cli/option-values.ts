@@ -1,7 +1,8 @@
 /** Parsers of option values; commander puts the flag's name in front of their message. */
 import { InvalidArgumentError } from 'commander';
 
-const MAX_HARTS = 64;
+import { MAX_HARTS } from '../machine/physical-map.ts';
+
 const SIZE_UNITS: Readonly<Record<string, number>> = { '': 1, K: 2 ** 10, M: 2 ** 20, G: 2 ** 30 };
 
 export function parseHarts(text: string): number {

@@ -9,8 +9,8 @@
 import { i32, layout } from 'sharedarraybuffer-utils';
 import { DECODED_PAGE_BYTES } from './core/hart-block.ts';
 import { MODEL_OFFSET, ModelTlb } from './core/tlb-model.ts';
+import { MAX_HARTS } from './physical-map.ts';
 
-export const MAX_HARTS = 64;
 export const PAGE_BYTES = 4096;
 
 /** Words of the whole machine. */

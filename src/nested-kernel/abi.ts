@@ -5,6 +5,7 @@
  * the C side at build time. Calls follow the SBI calling convention (SBI 2.0, "Binary Encoding"):
  * `a7` = extension, `a6` = function, arguments in `a0`-`a5`, status returned in `a0`, value in `a1`.
  */
+import { MAX_HARTS, RAM_BASE } from '../machine/physical-map.ts';
 
 /** Experimental SBI extension space (SBI 2.0: 0x08000000-0x08FFFFFF); the letters are "COR". */
 export const CORDON_EID = 0x08434f52;
@@ -88,7 +89,7 @@ export const LAYOUT = {
   USER_TOP: 0x4000_0000n,
   /** RAM from its physical base, 1 GiB at most. */
   DIRECT_BASE: 0xffff_ffd0_0000_0000n,
-  RAM_BASE: 0x8000_0000n,
+  RAM_BASE: BigInt(RAM_BASE),
   /** Devices: virtual = MMIO_BASE + physical. */
   MMIO_BASE: 0xffff_ffd8_0000_0000n,
   /** Windows: domain d has [WINDOW_BASE + d * WINDOW_BYTES, +WINDOW_BYTES). */
@@ -100,7 +101,6 @@ export const LAYOUT = {
   IMAGE_OFFSET: 0xffff_ffff_0000_0000n,
 } as const;
 
-export const MAX_HARTS = 64;
 /**
  * Thread slots: each hart's idle thread has one, and as many are left for work. Each has a stack in
  * every domain, 136 KiB altogether in the bundled kernel.

@@ -5,7 +5,8 @@
  * Unless a field says otherwise it is guarded by `MonitorBlock.lock`.
  */
 import { i32, i32Array, layout, ticketLock, type View } from 'sharedarraybuffer-utils';
-import { MAX_HARTS, MAX_SPACES, MAX_THREADS } from './abi.ts';
+import { MAX_HARTS } from '../machine/physical-map.ts';
+import { MAX_SPACES, MAX_THREADS } from './abi.ts';
 
 /** Domains of one image, the core included. */
 export const MAX_DOMAINS = 16;

@@ -1,20 +1,36 @@
 /**
- * Register blocks that a policy may grant, by the names it uses: the memory map that QEMU's `virt`
- * machine made customary (hw/riscv/virt.c, `virt_memmap`). Sizes are whole pages.
+ * Register blocks that a policy may grant, by the names it uses. Where they are is the machine's to say; a
+ * grant is of whole pages, because no view is finer.
  */
+import {
+  ACLINT,
+  FINISHER,
+  PLIC,
+  UART,
+  virtioSlot,
+  type PhysRange,
+} from '../machine/physical-map.ts';
 import type { DeviceMap } from './linker/link.ts';
 
+const PAGE_BYTES = 4096;
+
+/** Slots that a policy may name, whether or not a device is in them. */
 const VIRTIO_COUNT = 8;
 
+const wholePages = ({ base, sizeBytes }: PhysRange): PhysRange => ({
+  base,
+  sizeBytes: Math.ceil(sizeBytes / PAGE_BYTES) * PAGE_BYTES,
+});
+
 export const DEVICES: DeviceMap = {
-  finisher: { base: 0x10_0000, sizeBytes: 0x1000 },
-  aclint0: { base: 0x200_0000, sizeBytes: 0x1_0000 },
-  plic0: { base: 0xc00_0000, sizeBytes: 0x60_0000 },
-  uart0: { base: 0x1000_0000, sizeBytes: 0x1000 },
+  finisher: wholePages(FINISHER),
+  aclint0: wholePages(ACLINT),
+  plic0: wholePages(PLIC),
+  uart0: wholePages(UART),
   ...Object.fromEntries(
-    Array.from({ length: VIRTIO_COUNT }, (_, i) => [
-      `virtio${i}`,
-      { base: 0x1000_1000 + i * 0x1000, sizeBytes: 0x1000 },
+    Array.from({ length: VIRTIO_COUNT }, (_, slot) => [
+      `virtio${slot}`,
+      wholePages(virtioSlot(slot)),
     ]),
   ),
 };
