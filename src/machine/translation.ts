@@ -5,8 +5,8 @@
  * "Sv39" and "Virtual Address Translation Process", vol. II (20250508) §12.4 and §12.3.2; step numbers
  * are the manual's. A and D are handled as Svade demands: a page fault asks software to set them.
  *
- * The soft TLB keeps one table per regime (view, ASID, privilege, SUM, MXR, keys), so a change of regime
- * only chooses another table: nothing is flushed on a trap, a gate or a `satp` write.
+ * The soft TLB keeps one table per regime (view, ASID, privilege, SUM, MXR, keys; regimes.ts), so a change of
+ * regime only chooses another table: nothing is flushed on a trap, a gate or a `satp` write.
  */
 import type { CoreExports } from './core/generate.ts';
 import {
@@ -18,13 +18,16 @@ import {
   FETCH_TLB_ENTRIES,
   FetchEntry,
   PRIVILEGE,
-  TLB_BYTES,
   TLB_CONTEXTS,
   wordOf,
 } from './core/hart-block.ts';
-import { SHAPE_GLOBAL, SHAPE_UNTRANSLATED, TLB_OFFSET } from './core/tlb-model.ts';
+import { SHAPE_GLOBAL, SHAPE_UNTRANSLATED } from './core/tlb-model.ts';
+import { CAUSE, MSTATUS_BITS } from './csr-numbers.ts';
 import type { DecodeCache } from './decode-cache.ts';
 import { PmpTable } from './pmp.ts';
+import { Regimes } from './regimes.ts';
+
+export { CAUSE, MSTATUS_BITS } from './csr-numbers.ts';
 
 export type AccessKind = 'load' | 'store' | 'fetch';
 
@@ -38,40 +41,6 @@ const PPN_LOW_MASK = 0x3fffff;
 const PPN_HIGH_MASK = 0x3fffff;
 /** satp.MODE (vol. II, table "Encoding of satp MODE field"). */
 export const SATP_MODE = { BARE: 0, SV39: 8 } as const;
-
-export const MSTATUS_BITS = {
-  SIE: 1 << 1,
-  MIE: 1 << 3,
-  SPIE: 1 << 5,
-  MPIE: 1 << 7,
-  SPP: 1 << 8,
-  MPP_SHIFT: 11,
-  MPP: 3 << 11,
-  MPRV: 1 << 17,
-  SUM: 1 << 18,
-  MXR: 1 << 19,
-  TVM: 1 << 20,
-  TW: 1 << 21,
-  TSR: 1 << 22,
-} as const;
-
-/** Exception codes (vol. II, table "mcause values after trap"). */
-export const CAUSE = {
-  FETCH_MISALIGNED: 0,
-  FETCH_ACCESS: 1,
-  ILLEGAL: 2,
-  BREAKPOINT: 3,
-  LOAD_MISALIGNED: 4,
-  LOAD_ACCESS: 5,
-  STORE_MISALIGNED: 6,
-  STORE_ACCESS: 7,
-  ECALL_U: 8,
-  ECALL_S: 9,
-  ECALL_M: 11,
-  FETCH_PAGE: 12,
-  LOAD_PAGE: 13,
-  STORE_PAGE: 15,
-} as const;
 
 const PAGE_FAULT: Record<AccessKind, number> = {
   fetch: CAUSE.FETCH_PAGE,
@@ -89,14 +58,9 @@ export const NO_FAULT = -1;
 
 const MAX_LEVEL = 2;
 
-/** Brings SUM and MXR to bits 2 and 3. */
-const HINT_SHIFT = 16;
-
 // Word indices within the hart block: constants here, so that no hot path looks a name up.
 const MODE = wordOf('mode');
 const HIGH = wordOf('high');
-const FETCH_TLB = wordOf('fetchTlb');
-const DATA_TLB = wordOf('dataTlb');
 const MSTATUS = csrWordOf('mstatus');
 const SATP = csrWordOf('satp');
 const MKEYS = csrWordOf('mkeys');
@@ -168,11 +132,7 @@ export class Translation {
   /** The page as a whole has one PMP verdict for each kind of access. */
   #cacheable = true;
 
-  /** Regimes: five key words each; the first is -1 if the table is empty. */
-  readonly #regimes: Int32Array = new Int32Array(TLB_CONTEXTS * 5).fill(-1);
-  /** The context that a mode with SUM and MXR had last: it mostly has it still. */
-  readonly #hints: Uint8Array = new Uint8Array(16);
-  readonly #lastUse: Float64Array = new Float64Array(TLB_CONTEXTS);
+  readonly #regimes: Regimes;
   /**
    * Which superpages a table may hold pieces of, hashed into a bit each, for levels 1 and 2: a fence for
    * one address has to look for them.
@@ -180,12 +140,8 @@ export class Translation {
   readonly #superpages: Int32Array = new Int32Array(2 * TLB_CONTEXTS);
   /** A bit for each entry that was filled since its table was last empty: emptying visits only those. */
   readonly #filled: Int32Array = new Int32Array(TLB_CONTEXTS * FILLED_WORDS).fill(-1);
-  #useClock = 0;
-  #current = -1;
-  #currentData = -1;
 
   misses = 0;
-  evictions = 0;
 
   constructor(environment: {
     readonly memory: SharedArrayBuffer;
@@ -206,6 +162,20 @@ export class Translation {
     this.#pages = environment.ramBytes / 4096;
     this.hasKeys = environment.hasKeys;
     this.#decodeCache = environment.decodeCache;
+    this.#regimes = new Regimes({
+      core: environment.core,
+      words: this.#words,
+      hartBase: environment.hartBase,
+      hasKeys: environment.hasKeys,
+      emptied: (context) => this.#clear(context),
+    });
+  }
+
+  /** Regimes that lost their table to another since the counter was last read. */
+  takeEvictions(): number {
+    const { evictions } = this.#regimes;
+    this.#regimes.evictions = 0;
+    return evictions;
   }
 
   /** A word of the hart block. */
@@ -221,70 +191,18 @@ export class Translation {
       : mode;
   }
 
-  /**
-   * Chooses the tables of the present regime; to be called after every change of mode, `satp`, SUM, MXR,
-   * MPRV, MPP or keys.
-   */
+  /** Chooses the tables of the present regime; to be called after every change of mode, SUM, MXR, MPRV or MPP. */
   select(): void {
-    const mode = this.#word(MODE);
-    const dataMode = this.#dataMode(mode);
-    this.#current = this.#find(dataMode === mode ? this.#dataRegime(mode) : mode);
-    this.#currentData = dataMode === mode ? this.#current : this.#find(this.#dataRegime(dataMode));
-    this.#words[this.#at + FETCH_TLB] = this.#table(this.#current) + FETCH_TABLE_OFFSET;
-    this.#words[this.#at + DATA_TLB] = this.#table(this.#currentData);
+    this.#regimes.select();
   }
 
-  #dataRegime(mode: number): number {
-    const bits =
-      this.#word(MSTATUS) &
-      (mode === PRIVILEGE.S ? MSTATUS_BITS.SUM | MSTATUS_BITS.MXR : MSTATUS_BITS.MXR);
-    return mode === PRIVILEGE.M ? mode : mode | bits;
+  /** The same after a change of `satp` or the keys. */
+  chooseView(): void {
+    this.#regimes.chooseView();
   }
 
   #table(context: number): number {
-    return this.#block + TLB_OFFSET + context * TLB_BYTES;
-  }
-
-  #find(regime: number): number {
-    const translated = (regime & 3) !== PRIVILEGE.M;
-    const satpLow = translated ? this.#word(SATP) : 0;
-    const satpHigh = translated ? this.#word(SATP + 1) : 0;
-    const keysLow = translated && this.hasKeys ? this.#word(MKEYS) : 0;
-    const keysHigh = translated && this.hasKeys ? this.#word(MKEYS + 1) : 0;
-    const regimes = this.#regimes;
-    const hint = (regime & 3) | ((regime >> HINT_SHIFT) & 12);
-    let victim = 0;
-    let oldest = Infinity;
-    for (let n = -1; n < TLB_CONTEXTS; n++) {
-      const context = n < 0 ? (this.#hints[hint] as number) : n;
-      const at = context * 5;
-      if (
-        regimes[at] === regime &&
-        regimes[at + 1] === satpLow &&
-        regimes[at + 2] === satpHigh &&
-        regimes[at + 3] === keysLow &&
-        regimes[at + 4] === keysHigh
-      ) {
-        this.#lastUse[context] = ++this.#useClock;
-        this.#hints[hint] = context;
-        return context;
-      }
-      const use = regimes[at] === -1 ? -1 : (this.#lastUse[context] as number);
-      if (use < oldest) {
-        oldest = use;
-        victim = context;
-      }
-    }
-    if (regimes[victim * 5] !== -1) this.evictions += 1;
-    regimes[victim * 5] = regime;
-    regimes[victim * 5 + 1] = satpLow;
-    regimes[victim * 5 + 2] = satpHigh;
-    regimes[victim * 5 + 3] = keysLow;
-    regimes[victim * 5 + 4] = keysHigh;
-    this.#hints[hint] = victim;
-    this.#lastUse[victim] = ++this.#useClock;
-    this.#clear(victim);
-    return victim;
+    return this.#regimes.table(context);
   }
 
   #markFilled(context: number, index: number): void {
@@ -324,27 +242,12 @@ export class Translation {
 
   /** Forgets every translation; tables not in use are emptied when they are next chosen. */
   flushAll(): void {
-    this.#regimes.fill(-1);
-    this.select();
+    this.#regimes.forgetAll();
   }
 
   /** Forgets the translations of one ASID in every regime (global ones too: more than was asked). */
   flushAsid(asid: number): void {
-    this.#flushWhere((context) => this.#asidOf(context) === asid);
-  }
-
-  #asidOf(context: number): number {
-    return ((this.#regimes[context * 5 + 2] as number) >>> 12) & 0xffff;
-  }
-
-  #flushWhere(matches: (context: number) => boolean): void {
-    let usesOne = false;
-    for (let context = 0; context < TLB_CONTEXTS; context++) {
-      if (this.#regimes[context * 5] === -1 || !matches(context)) continue;
-      this.#regimes[context * 5] = -1;
-      usesOne ||= context === this.#current || context === this.#currentData;
-    }
-    if (usesOne) this.select();
+    this.#regimes.forgetAsid(asid);
   }
 
   /**
@@ -355,8 +258,8 @@ export class Translation {
     const words = this.#words;
     const page = low & ~0xfff;
     for (let context = 0; context < TLB_CONTEXTS; context++) {
-      if (this.#regimes[context * 5] === -1) continue;
-      if (asid >= 0 && this.#asidOf(context) !== asid) continue;
+      if (!this.#regimes.isLive(context)) continue;
+      if (asid >= 0 && this.#regimes.asidOf(context) !== asid) continue;
       const data = this.#dataEntry(context, low);
       const fetch = this.#fetchEntry(context, low);
       if (words[data + READ] === page && words[data + READ + 1] === high)
@@ -399,7 +302,7 @@ export class Translation {
   /** Forgets every translation that fetches use, in every regime. */
   flushFetch(): void {
     for (let context = 0; context < TLB_CONTEXTS; context++) {
-      if (this.#regimes[context * 5] !== -1) this.#clearFetch(context);
+      if (this.#regimes.isLive(context)) this.#clearFetch(context);
     }
   }
 
@@ -568,8 +471,8 @@ export class Translation {
     const page = low & ~0xfff;
     const isTag = (at: number): boolean => words[at] === page && words[at + 1] === high;
     for (let context = 0; context < TLB_CONTEXTS; context++) {
-      if (this.#regimes[context * 5] === -1) continue;
-      if (asid >= 0 && this.#asidOf(context) !== asid) continue;
+      if (!this.#regimes.isLive(context)) continue;
+      if (asid >= 0 && this.#regimes.asidOf(context) !== asid) continue;
       const data = this.#dataEntry(context, low);
       if (isTag(data + READ) || isTag(data + WRITE) || isTag(this.#fetchEntry(context, low)))
         return true;
@@ -581,9 +484,8 @@ export class Translation {
   *entries(): Generator<TlbEntry> {
     const words = this.#words;
     for (let context = 0; context < TLB_CONTEXTS; context++) {
-      const regime = this.#regimes[context * 5] as number;
-      if (regime === -1 || (regime & 3) === PRIVILEGE.M) continue;
-      const asid = this.#asidOf(context);
+      if (!this.#regimes.isLive(context) || !this.#regimes.isTranslated(context)) continue;
+      const asid = this.#regimes.asidOf(context);
       const isLive = (at: number, n: number, entries: number): boolean =>
         (((words[at] as number) >>> 12) & (entries - 1)) === n;
       for (let n = 0; n < DATA_TLB_ENTRIES; n++) {
@@ -619,7 +521,8 @@ export class Translation {
     const shape = this.#isTranslated
       ? this.#level | ((this.#leafLow & PTE.G) === 0 ? 0 : SHAPE_GLOBAL)
       : SHAPE_UNTRANSLATED;
-    const context = access === 'fetch' ? this.#current : this.#currentData;
+    const { fetchContext, dataContext } = this.#regimes;
+    const context = access === 'fetch' ? fetchContext : dataContext;
     if (access === 'fetch') {
       // This may evict a decoded page and with it every fetch tag, so it comes first.
       const decoded = this.#decodeCache.recordsOf((host - this.#ram) >>> 12, this.#evicted);

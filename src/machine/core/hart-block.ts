@@ -96,6 +96,15 @@ export const MODEL_COUNTS = [
   'walkLevels',
 ] as const satisfies readonly Counter[];
 
+/** What the core counts of the traps that it takes (traps.ts). */
+export const TRAP_COUNTS = ['traps', 'interrupts', 'ecalls'] as const satisfies readonly Counter[];
+
+/** Views whose regimes are at hand, and the regimes of a view: see `regimeRows`. */
+export const REGIME_VIEWS = 32;
+export const REGIME_ROW_WORDS = 16;
+/** Brings SUM and MXR of mstatus to bits 2 and 3. */
+export const REGIME_FLAGS_SHIFT = 16;
+
 /** Bits of `pending`: why the core must return to its caller. */
 export const PENDING = {
   /** Something in `mip` changed. */
@@ -134,6 +143,9 @@ export const HartBlock = layout('HartBlock', {
   exitIp: i32.doc('record of the instruction that made the core return'),
   fetchTlb: i32.doc('linear-memory address of the fetch entries of the present regime'),
   dataTlb: i32.doc('the same of the data entries'),
+  machineTable: i32.doc('linear-memory address of the soft TLB table of M-mode; 0: none yet'),
+  regimeRow: i32.doc("linear-memory address of the present view's row of `regimeRows`"),
+  isHosted: i32.doc('1: a trap to M goes to a MachineMode of the host, not to mtvec'),
   high: i32.doc('high half of a 64-bit result of a helper function'),
   mode: i32.doc('privilege mode; read by the probe'),
   pending: i32.doc(
@@ -162,6 +174,10 @@ export const HartBlock = layout('HartBlock', {
   counters: f64Array(COUNTERS.length).doc('one writer; readers may see an older value'),
   modelCounts: i32Array(MODEL_COUNTS.length).doc(
     'counted by the core itself; the hart moves them to `counters`',
+  ),
+  trapCounts: i32Array(TRAP_COUNTS.length).doc('the same of traps that the core took'),
+  regimeRows: i32Array(REGIME_VIEWS * REGIME_ROW_WORDS).doc(
+    'by view, then privilege with SUM in bit 2 and MXR in bit 3: the table of that regime; 0: none yet',
   ),
   scratchRecords: bytes(96, 16).doc('a decoded page-crossing instruction and the record after it'),
 });

@@ -39,6 +39,12 @@ export const EXIT = {
   ILLEGAL: 16,
   /** The guest spins, and others would do better with the time. */
   PAUSE: 17,
+  /** A trap to M was taken, and M-mode is the host's. */
+  MONITOR: 18,
+  /** There is no soft TLB table yet for the regime that is in force now. */
+  REGIME: 19,
+  /** Trap after trap was taken and next to nothing retired: the limit may never be reached. */
+  STUCK: 20,
 } as const;
 export type Exit = (typeof EXIT)[keyof typeof EXIT];
 
