@@ -11,6 +11,7 @@ import { generateCore, type CoreExports } from './core/generate.ts';
 import { PENDING } from './core/hart-block.ts';
 import { BoardState, createBoard, type Board } from './devices/board.ts';
 import type { DriveHandle } from './devices/drive.ts';
+import { Htif, type HtifCells } from './devices/htif.ts';
 import { Hart, type MachineMode } from './hart.ts';
 import { setInterruptLine, signalHart } from './hart-lines.ts';
 import { RAM_BASE } from './physical-map.ts';
@@ -28,6 +29,8 @@ export interface MachineSpec {
   /** Bytes of shared tables that the monitor wants. */
   readonly monitorBytes: number;
   readonly drive?: DriveHandle;
+  /** Where the guest talks to the host through its own RAM, if it does. */
+  readonly htif?: HtifCells;
 }
 
 /** The parts of a machine that threads share; can be posted. */
@@ -104,11 +107,12 @@ export function attachMachine(parts: MachineParts): Machine {
     for (let id = 0; id < plan.harts; id++) signalHart(words, plan, id, PENDING.STOP);
   };
 
+  const ram = { memory, byteOffset: plan.ram, sizeBytes: plan.ramBytes };
   const board: Board = createBoard(memory, plan.devices, {
     harts: plan.harts,
     clock,
     lines: { set: (hart, bit, level) => setInterruptLine(words, plan, hart, bit, level) },
-    ram: { memory, byteOffset: plan.ram, sizeBytes: plan.ramBytes },
+    ram,
     ...(spec.drive === undefined ? {} : { drive: spec.drive }),
     deadlineMoved: (hart) => signalHart(words, plan, hart, PENDING.TIMER),
     onExit: () => {
@@ -117,6 +121,17 @@ export function attachMachine(parts: MachineParts): Machine {
       stop(request.kind === 'reset' ? EXIT_REASON.RESET : EXIT_REASON.POWER_OFF, request.code, -1);
     },
   });
+
+  const htif =
+    spec.htif === undefined
+      ? undefined
+      : new Htif({
+          cells: spec.htif,
+          ram,
+          ramBase: RAM_BASE,
+          put: (byte) => board.uart.put(byte),
+          onExit: (code, hart) => stop(EXIT_REASON.TOHOST, code, hart),
+        });
 
   return {
     parts,
@@ -137,6 +152,7 @@ export function attachMachine(parts: MachineParts): Machine {
         clock,
         machineTimer: board.aclint,
         hasKeys: spec.hasKeys,
+        ...(htif === undefined ? {} : { htif }),
         ...(machineMode === undefined ? {} : { machineMode }),
       }),
     stop,
