@@ -9,7 +9,7 @@ import { HART_STATE, HartBlock } from '../machine/core/hart-block.ts';
 import { createDeviceTree } from '../machine/device-tree.ts';
 import type { Hart } from '../machine/hart.ts';
 import { attachMachine, createMachine, ISA_STRING, type Machine } from '../machine/machine.ts';
-import type { DriveHandle } from '../machine/devices/drive.ts';
+import { peripheralsOf, slotsOf, type Peripherals } from '../machine/devices/board.ts';
 import type { ConsoleEnd } from '../machine/devices/uart.ts';
 import { EXIT_REASON, hartBase } from '../machine/memory-plan.ts';
 import { RAM_BASE, TIMEBASE_HZ } from '../machine/physical-map.ts';
@@ -56,14 +56,13 @@ export type SessionMode =
       readonly tlb?: { readonly l1Entries: number; readonly l2Entries: number };
     };
 
-export interface SessionSpec {
+export interface SessionSpec extends Peripherals {
   readonly harts: number;
   readonly ramBytes: number;
   readonly image: KernelImage;
   readonly mode: SessionMode;
   /** Left out, the guest brings its own M-mode software and every hart begins at the entry. */
   readonly firmware?: Firmware;
-  readonly drive?: DriveHandle;
   readonly bootargs?: string;
   /** Seconds of the machine's time after which the run ends. */
   readonly seconds?: number;
@@ -119,7 +118,7 @@ export class Session {
         deterministic: mode.kind === 'deterministic',
         hasKeys: firmware?.mechanism === 'pkey',
         monitorBytes: firmware === undefined ? 0 : monitorTableBytes(spec.ramBytes),
-        ...(spec.drive === undefined ? {} : { drive: spec.drive }),
+        ...peripheralsOf(spec),
       }),
     );
     this.#console = this.machine.board.uart.consoleEnd();
@@ -311,7 +310,7 @@ export class Session {
           // What the monitor keeps is no memory of the kernel's.
           ramBytes: reserved === undefined ? spec.ramBytes : reserved.base - RAM_BASE,
           isa: ISA_STRING,
-          virtioSlots: spec.drive === undefined ? [] : [0],
+          virtioSlots: slotsOf(spec),
           seed,
           ...(spec.bootargs === undefined ? {} : { bootargs: spec.bootargs }),
           ...(initrd === undefined ? {} : { initrd }),
