@@ -97,7 +97,9 @@ export class Session {
   /** Settles when the run has ended; never rejects: a failure of ours is a result, too. */
   readonly done: Promise<RunResult>;
   readonly #config: MonitorConfig | null;
+  /** Where typing goes. The serial port's output is shown even if that is the virtio console. */
   readonly #console: ConsoleEnd;
+  readonly #consoles: readonly ConsoleEnd[];
   readonly #listeners: ((bytes: Uint8Array) => void)[] = [];
   readonly #settle: (result: RunResult) => void;
   #typed: Uint8Array = NOTHING;
@@ -121,7 +123,9 @@ export class Session {
         ...peripheralsOf(spec),
       }),
     );
-    this.#console = this.machine.board.uart.consoleEnd();
+    const { uart, virtioConsole } = this.machine.board;
+    this.#consoles = [uart.consoleEnd(), ...(virtioConsole === undefined ? [] : [virtioConsole])];
+    this.#console = this.#consoles.at(-1) as ConsoleEnd;
     const seed = mode.kind === 'deterministic' ? mode.seed : String(this.machine.parts.clockOrigin);
     this.#config =
       firmware === undefined ? this.#loadBare(seed) : this.#bootFirmware(firmware, seed);
@@ -256,7 +260,8 @@ export class Session {
   }
 
   #drain(): Uint8Array {
-    const printed = this.#console.readOutput();
+    const [only, ...more] = this.#consoles.map((console) => console.readOutput());
+    const printed = more.length === 0 ? (only as Uint8Array) : Buffer.concat([only!, ...more]);
     if (printed.length > 0) for (const listener of this.#listeners) listener(printed);
     return printed;
   }
@@ -355,7 +360,7 @@ export class Session {
       tlb,
       machineSeconds: this.machineSeconds,
       hostSeconds: (performance.now() - this.#startedAt) / 1000,
-      consoleDropped: this.#console.dropped(),
+      consoleDropped: this.#consoles.reduce((sum, console) => sum + console.dropped(), 0),
     };
   }
 
