@@ -11,7 +11,7 @@ import { HartBlock } from '../machine/core/hart-block.ts';
 import { createDeviceTree, type DeviceTreeConfig } from '../machine/device-tree.ts';
 import type { Hart } from '../machine/hart.ts';
 import { attachMachine, createMachine, ISA_STRING, type Machine } from '../machine/machine.ts';
-import type { DriveHandle } from '../machine/devices/drive.ts';
+import { peripheralsOf, slotsOf, type Peripherals } from '../machine/devices/board.ts';
 import type { ConsoleEnd } from '../machine/devices/uart.ts';
 import { EXIT_REASON, hartBase } from '../machine/memory-plan.ts';
 import { RAM_BASE, TIMEBASE_HZ } from '../machine/physical-map.ts';
@@ -58,7 +58,7 @@ export type SessionMode =
       readonly tlb?: { readonly l1Entries: number; readonly l2Entries: number };
     };
 
-export interface SessionSpec {
+export interface SessionSpec extends Peripherals {
   readonly harts: number;
   readonly ramBytes: number;
   readonly image: KernelImage;
@@ -69,7 +69,6 @@ export interface SessionSpec {
   readonly payload?: KernelImage;
   /** The initial RAM disk. */
   readonly initrd?: Uint8Array;
-  readonly drive?: DriveHandle;
   readonly bootargs?: string;
   /** Seconds of the machine's time after which the run ends. */
   readonly seconds?: number;
@@ -105,7 +104,9 @@ export class Session {
   /** Settles when the run has ended; never rejects: a failure of ours is a result, too. */
   readonly done: Promise<RunResult>;
   readonly #config: MonitorConfig | null;
+  /** Where typing goes. The serial port's output is shown even if that is the virtio console. */
   readonly #console: ConsoleEnd;
+  readonly #consoles: readonly ConsoleEnd[];
   readonly #listeners: ((bytes: Uint8Array) => void)[] = [];
   readonly #settle: (result: RunResult) => void;
   #typed: Uint8Array = NOTHING;
@@ -126,11 +127,13 @@ export class Session {
         deterministic: mode.kind === 'deterministic',
         hasKeys: firmware?.mechanism === 'pkey',
         monitorBytes: firmware === undefined ? 0 : monitorTableBytes(spec.ramBytes),
-        ...(spec.drive === undefined ? {} : { drive: spec.drive }),
+        ...peripheralsOf(spec),
         ...(spec.image.htif === undefined ? {} : { htif: spec.image.htif }),
       }),
     );
-    this.#console = this.machine.board.uart.consoleEnd();
+    const { uart, virtioConsole } = this.machine.board;
+    this.#consoles = [uart.consoleEnd(), ...(virtioConsole === undefined ? [] : [virtioConsole])];
+    this.#console = this.#consoles.at(-1) as ConsoleEnd;
     const seed = mode.kind === 'deterministic' ? mode.seed : randomUUID();
     this.#config =
       firmware === undefined ? this.#loadBare(seed) : this.#bootFirmware(firmware, seed);
@@ -265,7 +268,8 @@ export class Session {
   }
 
   #drain(): Uint8Array {
-    const printed = this.#console.readOutput();
+    const [only, ...more] = this.#consoles.map((console) => console.readOutput());
+    const printed = more.length === 0 ? (only as Uint8Array) : Buffer.concat([only!, ...more]);
     if (printed.length > 0) for (const listener of this.#listeners) listener(printed);
     return printed;
   }
@@ -317,12 +321,12 @@ export class Session {
   }
 
   #deviceTree(seed: string, placed: Partial<DeviceTreeConfig>): Uint8Array {
-    const { harts, ramBytes, drive, bootargs } = this.spec;
+    const { harts, ramBytes, bootargs } = this.spec;
     return createDeviceTree({
       harts,
       ramBytes,
       isa: ISA_STRING,
-      virtioSlots: drive === undefined ? [] : [0],
+      virtioSlots: slotsOf(this.spec),
       seed,
       ...(bootargs === undefined ? {} : { bootargs }),
       ...placed,
@@ -366,7 +370,7 @@ export class Session {
       tlb,
       machineSeconds: this.machineSeconds,
       hostSeconds: (performance.now() - this.#startedAt) / 1000,
-      consoleDropped: this.#console.dropped(),
+      consoleDropped: this.#consoles.reduce((sum, console) => sum + console.dropped(), 0),
     };
   }
 

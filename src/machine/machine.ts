@@ -9,8 +9,13 @@ import { ControlBlock, EXIT_REASON, planMemory, type MemoryPlan } from './memory
 import { createHostClock, hostTicks, type Clock } from './clock.ts';
 import { generateCore, type CoreExports } from './core/generate.ts';
 import { PENDING } from './core/hart-block.ts';
-import { BoardState, createBoard, type Board } from './devices/board.ts';
-import type { DriveHandle } from './devices/drive.ts';
+import {
+  BoardState,
+  createBoard,
+  peripheralsOf,
+  type Board,
+  type Peripherals,
+} from './devices/board.ts';
 import { Htif, type HtifCells } from './devices/htif.ts';
 import { Hart, type MachineMode } from './hart.ts';
 import { setInterruptLine, signalHart } from './hart-lines.ts';
@@ -19,7 +24,7 @@ import { RAM_BASE } from './physical-map.ts';
 /** What the machine implements, for the device tree. */
 export const ISA_STRING = 'rv64imac_zicntr_zicsr_zifencei_zihintpause_sstc';
 
-export interface MachineSpec {
+export interface MachineSpec extends Peripherals {
   readonly harts: number;
   readonly ramBytes: number;
   /** Harts run on one thread under a scheduler and time is counted in instructions. */
@@ -28,7 +33,6 @@ export interface MachineSpec {
   readonly hasKeys: boolean;
   /** Bytes of shared tables that the monitor wants. */
   readonly monitorBytes: number;
-  readonly drive?: DriveHandle;
   /** Where the guest talks to the host through its own RAM, if it does. */
   readonly htif?: HtifCells;
 }
@@ -109,11 +113,11 @@ export function attachMachine(parts: MachineParts): Machine {
 
   const ram = { memory, byteOffset: plan.ram, sizeBytes: plan.ramBytes };
   const board: Board = createBoard(memory, plan.devices, {
+    ...peripheralsOf(spec),
     harts: plan.harts,
     clock,
     lines: { set: (hart, bit, level) => setInterruptLine(words, plan, hart, bit, level) },
     ram,
-    ...(spec.drive === undefined ? {} : { drive: spec.drive }),
     deadlineMoved: (hart) => signalHart(words, plan, hart, PENDING.TIMER),
     onExit: () => {
       const request = board.finisher.exitRequest();
