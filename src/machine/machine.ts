@@ -22,7 +22,8 @@ import { setInterruptLine, signalHart } from './hart-lines.ts';
 import { RAM_BASE } from './physical-map.ts';
 
 /** What the machine implements, for the device tree. */
-export const ISA_STRING = 'rv64imac_zicntr_zicsr_zifencei_zihintpause_sstc';
+export const ISA_STRING =
+  'rv64imac_zicbop_zicntr_zicond_zicsr_zifencei_zihintpause_zca_zcb_zba_zbb_zbs_sstc';
 
 export interface MachineSpec extends Peripherals {
   readonly harts: number;
