@@ -33,6 +33,7 @@ import { CSR_ILLEGAL, CSR_WRITTEN, CsrFile, MSTATUS_HIGH, type CsrOwner } from '
 import { IRQ } from './csr-numbers.ts';
 import { DecodeCache, writeRecord } from './decode-cache.ts';
 import { EXIT } from './isa/table.ts';
+import { Jit } from './jit/jit.ts';
 import { hartBase, type MemoryPlan } from './memory-plan.ts';
 import { RAM_BASE } from './physical-map.ts';
 import { CAUSE, MSTATUS_BITS, NO_FAULT, SATP_MODE, Translation } from './translation.ts';
@@ -61,6 +62,8 @@ export interface HartEnvironment {
   /** Whether time in `mtimecmp` has come for this hart. */
   readonly machineTimer: { timerDeadline(hart: number): number };
   readonly hasKeys: boolean;
+  /** Translate hot code; the core was generated for it. */
+  readonly jit: boolean;
   readonly machineMode?: MachineMode;
 }
 
@@ -118,6 +121,8 @@ export class Hart implements CsrOwner {
   readonly core: CoreExports;
   readonly translation: Translation;
   readonly csrs: CsrFile;
+  /** Undefined if code is only interpreted. */
+  readonly jit: Jit | undefined;
   readonly clock: Clock;
   readonly machineMode: MachineMode | undefined;
   readonly #block: number;
@@ -151,6 +156,7 @@ export class Hart implements CsrOwner {
     this.#decodeCache = new DecodeCache(
       buffer,
       this.base + plan.decodedOffset,
+      this.base + plan.joinsOffset,
       plan.decodedPages,
       plan.ram,
       plan.ramBytes,
@@ -167,6 +173,16 @@ export class Hart implements CsrOwner {
     });
     if (this.machineMode !== undefined) this.translation.pmp.open();
     this.csrs = new CsrFile(this);
+    this.jit = environment.jit
+      ? new Jit({
+          memory,
+          core,
+          plan,
+          base: this.base,
+          translation: this.translation,
+          decodeCache: this.#decodeCache,
+        })
+      : undefined;
   }
 
   // --- state ---
@@ -287,6 +303,7 @@ export class Hart implements CsrOwner {
   /** Reset state (vol. II §3.4): M-mode, everything off, at the given address. */
   reset(pcLow: number, pcHigh: number): void {
     this.words.fill(0, this.#block, this.#block + HartBlock.sizeBytes / 4);
+    this.jit?.reset();
     this.#setMode(PRIVILEGE.M);
     this.#put(MSTATUS, 0, MSTATUS_HIGH);
     this.#put(STIMECMP, -1, -1);
@@ -346,6 +363,12 @@ export class Hart implements CsrOwner {
         case EXIT.LOAD_MISS:
         case EXIT.STORE_MISS:
           this.#finishAccess();
+          break;
+        case EXIT.HOT:
+          this.jit?.translate();
+          break;
+        case EXIT.UNPROVEN:
+          this.jit?.prove();
           break;
         case EXIT.CROSS:
           record = this.#recordAtPc();
