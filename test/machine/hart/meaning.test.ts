@@ -38,8 +38,8 @@ const value: fc.Arbitrary<bigint> = fc.oneof(
 const runs = { seed: 7, numRuns: 120 };
 const DATA = RAM + 0x10_0000n;
 
-describe.each(CORES)('on the %s core', (_, deterministic) => {
-  const bench = new Bench({ deterministic });
+describe.each(CORES)('on the %s core', (_, core) => {
+  const bench = new Bench(core);
 
   /** Every instruction once, each followed by `wfi`; returns where each begins. */
   const place = (lines: readonly string[]): void => {
