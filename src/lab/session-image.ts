@@ -3,6 +3,7 @@
  */
 import { readElf, PT_LOAD, type ElfFile, type ProgramHeader } from '../machine/elf.ts';
 import { createDeviceTree } from '../machine/device-tree.ts';
+import { slotsOf } from '../machine/devices/board.ts';
 import { ISA_STRING, type Machine } from '../machine/machine.ts';
 import { RAM_BASE } from '../machine/physical-map.ts';
 
@@ -80,7 +81,7 @@ export function loadImage(machine: Machine, image: KernelImage, boot: BootOption
     harts: spec.harts,
     ramBytes: spec.ramBytes,
     isa: ISA_STRING,
-    virtioSlots: spec.drive === undefined ? [] : [0],
+    virtioSlots: slotsOf(spec),
     seed: boot.seed,
     ...(boot.bootargs === undefined ? {} : { bootargs: boot.bootargs }),
   });

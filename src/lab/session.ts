@@ -9,7 +9,7 @@ import { HART_STATE, HartBlock } from '../machine/core/hart-block.ts';
 import { createDeviceTree } from '../machine/device-tree.ts';
 import type { Hart } from '../machine/hart.ts';
 import { attachMachine, createMachine, ISA_STRING, type Machine } from '../machine/machine.ts';
-import type { DriveHandle } from '../machine/devices/drive.ts';
+import { peripheralsOf, slotsOf, type Peripherals } from '../machine/devices/board.ts';
 import type { ConsoleEnd } from '../machine/devices/uart.ts';
 import { EXIT_REASON, hartBase } from '../machine/memory-plan.ts';
 import { RAM_BASE, TIMEBASE_HZ } from '../machine/physical-map.ts';
@@ -56,14 +56,13 @@ export type SessionMode =
       readonly tlb?: { readonly l1Entries: number; readonly l2Entries: number };
     };
 
-export interface SessionSpec {
+export interface SessionSpec extends Peripherals {
   readonly harts: number;
   readonly ramBytes: number;
   readonly image: KernelImage;
   readonly mode: SessionMode;
   /** Left out, the guest brings its own M-mode software and every hart begins at the entry. */
   readonly firmware?: Firmware;
-  readonly drive?: DriveHandle;
   readonly bootargs?: string;
   /** Seconds of the machine's time after which the run ends. */
   readonly seconds?: number;
@@ -98,7 +97,9 @@ export class Session {
   /** Settles when the run has ended; never rejects: a failure of ours is a result, too. */
   readonly done: Promise<RunResult>;
   readonly #config: MonitorConfig | null;
+  /** Where typing goes. The serial port's output is shown even if that is the virtio console. */
   readonly #console: ConsoleEnd;
+  readonly #consoles: readonly ConsoleEnd[];
   readonly #listeners: ((bytes: Uint8Array) => void)[] = [];
   readonly #settle: (result: RunResult) => void;
   #typed: Uint8Array = NOTHING;
@@ -119,10 +120,12 @@ export class Session {
         deterministic: mode.kind === 'deterministic',
         hasKeys: firmware?.mechanism === 'pkey',
         monitorBytes: firmware === undefined ? 0 : monitorTableBytes(spec.ramBytes),
-        ...(spec.drive === undefined ? {} : { drive: spec.drive }),
+        ...peripheralsOf(spec),
       }),
     );
-    this.#console = this.machine.board.uart.consoleEnd();
+    const { uart, virtioConsole } = this.machine.board;
+    this.#consoles = [uart.consoleEnd(), ...(virtioConsole === undefined ? [] : [virtioConsole])];
+    this.#console = this.#consoles.at(-1) as ConsoleEnd;
     const seed = mode.kind === 'deterministic' ? mode.seed : String(this.machine.parts.clockOrigin);
     this.#config =
       firmware === undefined ? this.#loadBare(seed) : this.#bootFirmware(firmware, seed);
@@ -257,7 +260,8 @@ export class Session {
   }
 
   #drain(): Uint8Array {
-    const printed = this.#console.readOutput();
+    const [only, ...more] = this.#consoles.map((console) => console.readOutput());
+    const printed = more.length === 0 ? (only as Uint8Array) : Buffer.concat([only!, ...more]);
     if (printed.length > 0) for (const listener of this.#listeners) listener(printed);
     return printed;
   }
@@ -311,7 +315,7 @@ export class Session {
           // What the monitor keeps is no memory of the kernel's.
           ramBytes: reserved === undefined ? spec.ramBytes : reserved.base - RAM_BASE,
           isa: ISA_STRING,
-          virtioSlots: spec.drive === undefined ? [] : [0],
+          virtioSlots: slotsOf(spec),
           seed,
           ...(spec.bootargs === undefined ? {} : { bootargs: spec.bootargs }),
           ...(initrd === undefined ? {} : { initrd }),
@@ -356,7 +360,7 @@ export class Session {
       tlb,
       machineSeconds: this.machineSeconds,
       hostSeconds: (performance.now() - this.#startedAt) / 1000,
-      consoleDropped: this.#console.dropped(),
+      consoleDropped: this.#consoles.reduce((sum, console) => sum + console.dropped(), 0),
     };
   }
 

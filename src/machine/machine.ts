@@ -9,16 +9,22 @@ import { ControlBlock, EXIT_REASON, planMemory, type MemoryPlan } from './memory
 import { createHostClock, hostTicks, type Clock } from './clock.ts';
 import { generateCore, type CoreExports } from './core/generate.ts';
 import { PENDING } from './core/hart-block.ts';
-import { BoardState, createBoard, type Board } from './devices/board.ts';
-import type { DriveHandle } from './devices/drive.ts';
+import {
+  BoardState,
+  createBoard,
+  peripheralsOf,
+  type Board,
+  type Peripherals,
+} from './devices/board.ts';
 import { Hart, type MachineMode } from './hart.ts';
 import { setInterruptLine, signalHart } from './hart-lines.ts';
 import { RAM_BASE } from './physical-map.ts';
 
 /** What the machine implements, for the device tree. */
-export const ISA_STRING = 'rv64imac_zicntr_zicsr_zifencei_zihintpause_sstc';
+export const ISA_STRING =
+  'rv64imac_zicbop_zicntr_zicond_zicsr_zifencei_zihintpause_zca_zcb_zba_zbb_zbs_sstc';
 
-export interface MachineSpec {
+export interface MachineSpec extends Peripherals {
   readonly harts: number;
   readonly ramBytes: number;
   /** Harts run on one thread under a scheduler and time is counted in instructions. */
@@ -32,7 +38,6 @@ export interface MachineSpec {
   readonly hasKeys: boolean;
   /** Bytes of shared tables that the monitor wants. */
   readonly monitorBytes: number;
-  readonly drive?: DriveHandle;
 }
 
 /** The parts of a machine that threads share; can be posted. */
@@ -116,11 +121,11 @@ export function attachMachine(parts: MachineParts): Machine {
   };
 
   const board: Board = createBoard(memory, plan.devices, {
+    ...peripheralsOf(spec),
     harts: plan.harts,
     clock,
     lines: { set: (hart, bit, level) => setInterruptLine(words, plan, hart, bit, level) },
     ram: { memory, byteOffset: plan.ram, sizeBytes: plan.ramBytes },
-    ...(spec.drive === undefined ? {} : { drive: spec.drive }),
     deadlineMoved: (hart) => signalHart(words, plan, hart, PENDING.TIMER),
     onExit: () => {
       const request = board.finisher.exitRequest();

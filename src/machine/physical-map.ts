@@ -33,7 +33,9 @@ export const UART_SOURCE = 10;
 export const UART_CLOCK_HZ = 3_686_400;
 
 /** Slots for virtio devices, one page and one interrupt source each. */
-export const VIRTIO_SLOTS = 1;
+export const VIRTIO_SLOTS = 8;
+/** What may be plugged in where; the other slots stay empty. */
+export const VIRTIO_SLOT = { BLOCK: 0, NETWORK: 1, ENTROPY: 2, CONSOLE: 3 } as const;
 const VIRTIO_BASE = 0x1000_1000;
 const VIRTIO_SLOT_BYTES = 0x1000;
 const VIRTIO_FIRST_SOURCE = 1;

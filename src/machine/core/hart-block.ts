@@ -234,10 +234,12 @@ export const REGION_END = {
   INTERPRET: 1,
 } as const;
 
-export const TLB_ENTRIES = 256;
+/** Enough data entries for a working set of 4 MiB; code is denser. Powers of two. */
+export const DATA_TLB_ENTRIES = 1024;
+export const FETCH_TLB_ENTRIES = 256;
 /** A table: the data entries, then the fetch entries. */
-export const FETCH_TABLE_OFFSET: number = TLB_ENTRIES * DataEntry.sizeBytes;
-export const TLB_BYTES: number = FETCH_TABLE_OFFSET + TLB_ENTRIES * FetchEntry.sizeBytes;
+export const FETCH_TABLE_OFFSET: number = DATA_TLB_ENTRIES * DataEntry.sizeBytes;
+export const TLB_BYTES: number = FETCH_TABLE_OFFSET + FETCH_TLB_ENTRIES * FetchEntry.sizeBytes;
 /**
  * Flips the low half of a page's address into the tag of an empty entry: one that belongs to the
  * neighbouring entry, so that no address which is looked for here can match it. (A tag that is no page's

@@ -3,7 +3,7 @@
  * functions it calls, each call a copy of its own. A call, its copy of the callee and the return from it
  * become jumps within the region.
  */
-import type { Instruction as IsaInstruction } from '../isa/table.ts';
+import type { Instruction as IsaInstruction } from '../isa/instruction.ts';
 import type { Instruction } from './code.ts';
 
 /** Calls are followed this deep, */

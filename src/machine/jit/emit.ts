@@ -8,9 +8,10 @@
  *
  * No byte depends on the hart: other harts make the same module, which the engine then compiles once.
  */
-import { DataEntry, HartBlock, REGION_END, TLB_ENTRIES } from '../core/hart-block.ts';
+import { dataEntry } from '../core/generate.ts';
+import { DataEntry, HartBlock, REGION_END } from '../core/hart-block.ts';
 import { plainCsr } from '../csr-numbers.ts';
-import { EXIT, type Meaning } from '../isa/table.ts';
+import { EXIT, type Meaning } from '../isa/instruction.ts';
 import { encodeModule, FunctionBuilder, type FunctionImport } from '../wasm/encoder.ts';
 import {
   atomicCompareExchange,
@@ -395,12 +396,8 @@ class RegionWriter {
       load('i64', 8, false, this.#entry, DataEntry.offset[tag]),
       this.#address,
     );
-    const index = i32.and(
-      i32.shr_u(i32.wrap(this.#address), i32.const(12)),
-      i32.const(TLB_ENTRIES - 1),
-    );
     return [
-      set(this.#entry, i32.add(this.#tlb, i32.mul(index, i32.const(DataEntry.sizeBytes)))),
+      set(this.#entry, dataEntry(this.#tlb, this.#address)),
       set(this.#tagged, distance),
       unlikely(i64.gt_u(this.#tagged, i64.const(4096 - bytes)), [
         store('i64', 8, this.#hart, this.#address, at.faultAddress),
