@@ -85,6 +85,7 @@ const MIP = wordOf('mip');
 const PENDING_WORD = wordOf('pending');
 const STATE = wordOf('state');
 const EXIT_IP = wordOf('exitIp');
+const REGION_INSTRUCTIONS = wordOf('regionInstructions');
 const FAULT_ADDRESS = wordOf('faultAddress');
 const MODE = wordOf('mode');
 const MODEL_WORD = wordOf('modelCounts');
@@ -480,6 +481,13 @@ export class Hart implements CsrOwner {
     this.count('softTlbMisses', this.translation.misses);
     this.count('softTlbContextEvictions', this.translation.evictions);
     this.count('decodedParcels', this.#decodeCache.decoded);
+    if (this.jit !== undefined) {
+      const { regions, codeBytes } = this.jit.statistics;
+      this.counters[counterIndex.regions] = regions;
+      this.counters[counterIndex.regionBytes] = codeBytes;
+      this.counters[counterIndex.regionInstructions] =
+        this.#high(REGION_INSTRUCTIONS) * 2 ** 32 + (this.#low(REGION_INSTRUCTIONS) >>> 0);
+    }
     this.translation.misses = 0;
     this.translation.evictions = 0;
     this.#decodeCache.decoded = 0;

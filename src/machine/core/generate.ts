@@ -247,6 +247,8 @@ function runFunction(options: CoreOptions): FunctionBuilder {
   const joins = fn.local('i32');
   /** The instruction at pc is interpreted even if a region begins there. */
   const isBarred = fn.local('i32');
+  /** Retired by regions, of `count`. */
+  const translated = fn.local('i32');
 
   const fetch = label('fetch');
   const next = label('next');
@@ -290,6 +292,20 @@ function runFunction(options: CoreOptions): FunctionBuilder {
       i64.add(load('i64', 8, false, hart, at.instret), i64.extend_u(retired)),
       at.instret,
     ),
+    ...(options.hotAfter === undefined
+      ? []
+      : [
+          store(
+            'i64',
+            8,
+            hart,
+            i64.add(
+              load('i64', 8, false, hart, at.regionInstructions),
+              i64.extend_u(translated),
+            ),
+            at.regionInstructions,
+          ),
+        ]),
     store('i32', 4, hart, ip, at.exitIp),
     ret(i32.const(reason)),
   ];
@@ -372,7 +388,9 @@ function runFunction(options: CoreOptions): FunctionBuilder {
                 i32.const(REGION_END.INTERPRET),
               ),
             ),
-            set(count, i32.sub(limit, load('i32', 4, false, hart, at.budgetLeft))),
+            set(host, i32.sub(limit, load('i32', 4, false, hart, at.budgetLeft))),
+            set(translated, i32.add(translated, i32.sub(host, count))),
+            set(count, host),
             set(pc, load('i64', 8, false, hart, at.pc)),
             br(fetch),
           ],

@@ -83,6 +83,9 @@ export const COUNTERS = [
   'revokes',
   'wfi',
   'escapes',
+  'regions',
+  'regionBytes',
+  'regionInstructions',
 ] as const;
 export type Counter = (typeof COUNTERS)[number];
 export const counterIndex = Object.fromEntries(
@@ -138,6 +141,7 @@ export const HartBlock = layout('HartBlock', {
   fetchStamp: i32.doc('names the present fetch translations; a region is proven for it or is not'),
   stampOffset: i32.doc('where a region keeps the stamp of the present regime, from its `stamps`'),
   budgetLeft: i32.doc('what a region leaves of the instructions it was allowed'),
+  regionInstructions: i64.doc('of `instret`: those that translated regions retired'),
   high: i32.doc('high half of a 64-bit result of a helper function'),
   mode: i32.doc('privilege mode; read by the probe'),
   pending: i32.doc(

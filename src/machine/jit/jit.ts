@@ -24,6 +24,8 @@ import { discover, type Source } from './discover.ts';
 import { canTranslate, emitRegion, FILL_STORE } from './emit.ts';
 import { shapeOf } from './structure.ts';
 
+/** How often control comes to an address before it is translated from there; what measured best. */
+export const HOT_AFTER = 2000;
 /** Code that is kept at most, in bytes of WebAssembly; all of it is dropped when it is more. */
 const MOST_CODE_BYTES = 32 << 20;
 
