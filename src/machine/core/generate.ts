@@ -299,10 +299,7 @@ function runFunction(options: CoreOptions): FunctionBuilder {
             'i64',
             8,
             hart,
-            i64.add(
-              load('i64', 8, false, hart, at.regionInstructions),
-              i64.extend_u(translated),
-            ),
+            i64.add(load('i64', 8, false, hart, at.regionInstructions), i64.extend_u(translated)),
             at.regionInstructions,
           ),
         ]),
@@ -336,10 +333,7 @@ function runFunction(options: CoreOptions): FunctionBuilder {
     ...(options.hotAfter === undefined
       ? [
           when(
-            i32.and(
-              i32.ne(host, i32.const(0)),
-              i32.or(i32.lt_s(i32.const(0), host), mayHopBack),
-            ),
+            i32.and(i32.ne(host, i32.const(0)), i32.or(i32.lt_s(i32.const(0), host), mayHopBack)),
             [set(ip, i32.add(ip, host)), br(next)],
           ),
         ]
@@ -357,10 +351,7 @@ function runFunction(options: CoreOptions): FunctionBuilder {
       [
         set(entry, i32.sub(i32.const(0), join)),
         when(
-          i32.and(
-            i64.eq(load('i64', 8, false, entry, Region.offset.va), pc),
-            i32.eqz(isBarred),
-          ),
+          i32.and(i64.eq(load('i64', 8, false, entry, Region.offset.va), pc), i32.eqz(isBarred)),
           [
             unlikely(
               i32.ne(
@@ -658,7 +649,9 @@ function runFunction(options: CoreOptions): FunctionBuilder {
 
   fn.body = [
     set(pc, load('i64', 8, false, hart, at.pc)),
-    ...(options.hotAfter === undefined ? [] : [set(joins, load('i32', 4, false, hart, at.joinBias))]),
+    ...(options.hotAfter === undefined
+      ? []
+      : [set(joins, load('i32', 4, false, hart, at.joinBias))]),
     loop(fetch, [
       when(
         first,

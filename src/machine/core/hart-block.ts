@@ -137,7 +137,7 @@ export const HartBlock = layout('HartBlock', {
   exitIp: i32.doc('record of the instruction that made the core return'),
   fetchTlb: i32.doc('linear-memory address of the fetch entries of the present regime'),
   dataTlb: i32.doc('the same of the data entries'),
-  joinBias: i32.doc('added to a quarter of a record\'s address: its join word (see Region)'),
+  joinBias: i32.doc("added to a quarter of a record's address: its join word (see Region)"),
   fetchStamp: i32.doc('names the present fetch translations; a region is proven for it or is not'),
   stampOffset: i32.doc('where a region keeps the stamp of the present regime, from its `stamps`'),
   budgetLeft: i32.doc('what a region leaves of the instructions it was allowed'),

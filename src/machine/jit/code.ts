@@ -65,9 +65,7 @@ export class CodeReader {
       raw |= second << 16;
     }
     const decoded = decodeOnce(raw);
-    return decoded === null
-      ? undefined
-      : { pc, bytes: isFourBytes(raw) ? 4 : 2, raw, decoded };
+    return decoded === null ? undefined : { pc, bytes: isFourBytes(raw) ? 4 : 2, raw, decoded };
   }
 
   #parcel(pc: number): number {

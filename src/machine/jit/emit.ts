@@ -127,7 +127,8 @@ class RegionWriter {
       if (local === undefined) continue;
       const cell = at.x + 8 * register;
       loads.push(set(local, load('i64', 8, false, this.#hart, cell)));
-      if (((this.#written >>> register) & 1) === 1) spills.push(store('i64', 8, this.#hart, local, cell));
+      if (((this.#written >>> register) & 1) === 1)
+        spills.push(store('i64', 8, this.#hart, local, cell));
     }
     this.#fn.body = [
       set(this.#tlb, load('i32', 4, false, this.#hart, at.dataTlb)),
@@ -194,7 +195,8 @@ class RegionWriter {
     const counted = body.length + ('at' in end ? 1 : 0);
     const code: Stmt[] = [];
     if (counted > 0) code.push(set(this.#left, i32.sub(this.#left, i32.const(counted))));
-    for (const [n, instruction] of body.entries()) this.#instruction(instruction, counted - n, code);
+    for (const [n, instruction] of body.entries())
+      this.#instruction(instruction, counted - n, code);
     this.#finish(block, code);
     return code;
   }
@@ -328,9 +330,7 @@ class RegionWriter {
   }
 
   #writeRd({ decoded }: Instruction, value: Expr): Stmt {
-    return decoded.rd === 0
-      ? { k: 'drop', value }
-      : set(this.#register(decoded.rd, true), value);
+    return decoded.rd === 0 ? { k: 'drop', value } : set(this.#register(decoded.rd, true), value);
   }
 
   #instruction(instruction: Instruction, rest: number, code: Stmt[]): void {
@@ -338,7 +338,8 @@ class RegionWriter {
     const { meaning } = decoded.instruction;
     switch (meaning.kind) {
       case 'compute':
-        if (decoded.rd !== 0) code.push(this.#writeRd(instruction, this.#lower(meaning.rd, instruction)));
+        if (decoded.rd !== 0)
+          code.push(this.#writeRd(instruction, this.#lower(meaning.rd, instruction)));
         return;
       case 'load':
         code.push(
@@ -430,21 +431,14 @@ class RegionWriter {
       ...this.#translate('writeTag', bytes, instruction, rest),
     );
     if (meaning.kind === 'amo') {
-      code.push(
-        this.#writeRd(instruction, widen(atomicRmw(t, meaning.op, this.#host(), narrow))),
-      );
+      code.push(this.#writeRd(instruction, widen(atomicRmw(t, meaning.op, this.#host(), narrow))));
       return;
     }
     const retry = label('retry');
     const host = this.#fn.local('i32');
     const old = this.#fn.local(t);
     const value = this.#fn.local(t);
-    const swapped = atomicCompareExchange(
-      t,
-      host,
-      old,
-      lowerAtomic(meaning.result, old, value),
-    );
+    const swapped = atomicCompareExchange(t, host, old, lowerAtomic(meaning.result, old, value));
     code.push(
       set(host, this.#host()),
       set(value, narrow),

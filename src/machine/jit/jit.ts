@@ -8,13 +8,7 @@
  * the hart itself notices it: its copy (decode-cache.ts) is replaced, and gets another version.
  */
 import type { CoreExports } from '../core/generate.ts';
-import {
-  MAX_REGIONS,
-  RECORD_BYTES,
-  Region,
-  Record16,
-  wordOf,
-} from '../core/hart-block.ts';
+import { MAX_REGIONS, RECORD_BYTES, Region, Record16, wordOf } from '../core/hart-block.ts';
 import { operationNumber } from '../core/generate.ts';
 import type { DecodeCache } from '../decode-cache.ts';
 import type { MemoryPlan } from '../memory-plan.ts';

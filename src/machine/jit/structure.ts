@@ -79,7 +79,7 @@ function immediateDominators(predecessors: readonly (readonly number[])[]): Int3
     }
     return x;
   };
-  for (let changed = true; changed; ) {
+  for (let changed = true; changed;) {
     changed = false;
     for (let n = 1; n < predecessors.length; n++) {
       let next = -1;
