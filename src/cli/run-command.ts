@@ -16,6 +16,7 @@ export interface RunOptions {
   readonly mechanism?: MechanismName;
   readonly kernel?: string;
   readonly initrd?: string;
+  readonly firmware?: string;
   readonly drive?: string;
   readonly script?: string;
   readonly prompt: string;
@@ -40,7 +41,15 @@ export function registerRunCommands(program: Command): void {
   program
     .command('run')
     .description('Boot a kernel on the machine and talk to its console.')
-    .option('--kernel <file>', 'ELF executable to boot (default: our own, built if need be)')
+    .option(
+      '--kernel <file>',
+      'ELF executable or Linux Image to boot (default: our own, built if need be)',
+    )
+    .option(
+      '--firmware <what>',
+      "what runs below a kernel of your own: 'none', 'sbi' (ours), or a file such as OpenSBI's " +
+        'fw_dynamic.bin (default: none for a kernel that begins in M-mode, else sbi)',
+    )
     .option('--initrd <file>', 'cpio archive that the kernel unpacks (default: our own programs)')
     .option('--harts <n>', 'number of harts, 1 to 64', parseHarts, 1)
     .addOption(
@@ -93,6 +102,7 @@ Examples:
   $ echo 'ls /bin' | cordon run                   feed it from a pipe; it ends with its input
   $ cordon run --deterministic --seed 7 --json    a run that can be repeated bit for bit
   $ cordon run --kernel bare.elf --seconds 10     a kernel of your own, M-mode or S-mode
+  $ cordon run --kernel Image --initrd i.cpio.gz --append 'console=ttyS0'    Linux
   $ cordon run --kernel Image --forward tcp:8080:80   reach the guest's port 80 at localhost:8080
 
 At a terminal every key goes to the guest; Ctrl-A X quits. With --json or --deterministic and no --script

@@ -25,7 +25,7 @@ import { attachTerminal, ESCAPE_HELP } from './terminal.ts';
 /** Returns the exit code. @throws CommandError */
 export async function run(options: RunOptions): Promise<number> {
   checkOptions(options);
-  const { image, firmware } = await chooseGuest({
+  const guest = await chooseGuest({
     ...options,
     say: (text) => {
       if (options.json !== true) process.stderr.write(`${text}\n`);
@@ -38,12 +38,11 @@ export async function run(options: RunOptions): Promise<number> {
     const session = makeSession({
       harts: options.harts,
       ramBytes: options.memory,
-      image,
+      ...guest,
       mode:
         options.deterministic === true
           ? { kind: 'deterministic', seed: options.seed ?? '0' }
           : { kind: 'parallel' },
-      ...(firmware === undefined ? {} : { firmware }),
       ...(drive === undefined ? {} : { drive }),
       ...peripheralsFor(options),
       ...bootargsOf(options),
@@ -213,6 +212,7 @@ function attachInput(session: Session, options: RunOptions, quit: () => void): (
 
 function report(result: RunResult): void {
   if (result.exit.reason === 'power-off') return;
+  if (result.exit.reason === 'tohost' && result.exit.code === 0) return;
   const repeat = result.seed === null ? '' : ` (seed ${result.seed})`;
   process.stderr.write(`cordon: ${describeExit(result)}${repeat}\n`);
 }
@@ -220,6 +220,7 @@ function report(result: RunResult): void {
 function exitCode({ reason, code }: RunExit, signalled: EndSignal | undefined): number {
   switch (reason) {
     case 'power-off':
+    case 'tohost':
       // A guest's code has 16 bits, a process's 8; a failure must not become success on the way.
       return code !== 0 && (code & 0xff) === 0 ? 1 : code & 0xff;
     case 'reset':

@@ -16,6 +16,7 @@ import {
   type Board,
   type Peripherals,
 } from './devices/board.ts';
+import { Htif, type HtifCells } from './devices/htif.ts';
 import { Hart, type MachineMode } from './hart.ts';
 import { setInterruptLine, signalHart } from './hart-lines.ts';
 import { RAM_BASE } from './physical-map.ts';
@@ -33,6 +34,8 @@ export interface MachineSpec extends Peripherals {
   readonly hasKeys: boolean;
   /** Bytes of shared tables that the monitor wants. */
   readonly monitorBytes: number;
+  /** Where the guest talks to the host through its own RAM, if it does. */
+  readonly htif?: HtifCells;
 }
 
 /** The parts of a machine that threads share; can be posted. */
@@ -109,12 +112,13 @@ export function attachMachine(parts: MachineParts): Machine {
     for (let id = 0; id < plan.harts; id++) signalHart(words, plan, id, PENDING.STOP);
   };
 
+  const ram = { memory, byteOffset: plan.ram, sizeBytes: plan.ramBytes };
   const board: Board = createBoard(memory, plan.devices, {
     ...peripheralsOf(spec),
     harts: plan.harts,
     clock,
     lines: { set: (hart, bit, level) => setInterruptLine(words, plan, hart, bit, level) },
-    ram: { memory, byteOffset: plan.ram, sizeBytes: plan.ramBytes },
+    ram,
     deadlineMoved: (hart) => signalHart(words, plan, hart, PENDING.TIMER),
     onExit: () => {
       const request = board.finisher.exitRequest();
@@ -122,6 +126,17 @@ export function attachMachine(parts: MachineParts): Machine {
       stop(request.kind === 'reset' ? EXIT_REASON.RESET : EXIT_REASON.POWER_OFF, request.code, -1);
     },
   });
+
+  const htif =
+    spec.htif === undefined
+      ? undefined
+      : new Htif({
+          cells: spec.htif,
+          ram,
+          ramBase: RAM_BASE,
+          put: (byte) => board.uart.put(byte),
+          onExit: (code, hart) => stop(EXIT_REASON.TOHOST, code, hart),
+        });
 
   return {
     parts,
@@ -142,6 +157,7 @@ export function attachMachine(parts: MachineParts): Machine {
         clock,
         machineTimer: board.aclint,
         hasKeys: spec.hasKeys,
+        ...(htif === undefined ? {} : { htif }),
         ...(machineMode === undefined ? {} : { machineMode }),
       }),
     stop,

@@ -48,3 +48,6 @@ export const virtioSlot = (slot: number): PhysRange => ({
 export const virtioSource = (slot: number): number => VIRTIO_FIRST_SOURCE + slot;
 
 export const RAM_BASE = 0x8000_0000;
+
+/** Firmware and its like live below; kernels that need firmware are loaded here (as on QEMU's `virt`). */
+export const KERNEL_BASE = 0x8020_0000;
