@@ -1,6 +1,6 @@
 /** How the dashboard behaves, on a headless terminal: keys, mouse, sizes, colours, its end. */
 import { describe, expect, it } from 'vitest';
-import { open, type Headless } from './headless.ts';
+import { open, type Headless, type HeadlessOptions } from './headless.ts';
 
 const CYAN = 6;
 
