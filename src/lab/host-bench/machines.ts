@@ -64,12 +64,16 @@ export function runOnQemu(command: string, path: string, harts: number): Promise
     const child = spawn(command, qemuArguments(path, harts), { stdio: ['ignore', 'pipe', 'pipe'] });
     let text = '';
     let complaints = '';
-    const limit = setTimeout(() => child.kill('SIGKILL'), LIMIT_SECONDS * 1000);
+    const kill = (): void => void child.kill('SIGKILL');
+    const limit = setTimeout(kill, LIMIT_SECONDS * 1000);
+    // QEMU does not end when we do.
+    process.once('exit', kill);
     child.stdout.setEncoding('utf8').on('data', (piece: string) => (text += piece));
     child.stderr.setEncoding('utf8').on('data', (piece: string) => (complaints += piece));
     child.on('error', (error) => reject(new HostBenchError(`${command}: ${error.message}`)));
     child.on('close', (code, signal) => {
       clearTimeout(limit);
+      process.off('exit', kill);
       if (code === 0) resolve(text);
       else
         reject(

@@ -3,22 +3,20 @@
  *
  * The guest measures itself by its own clock, so the start of a process or a worker is in no number.
  */
-import { appendFileSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { availableParallelism, tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { Command, InvalidArgumentError } from 'commander';
 
 import { NoToolchainError } from '../../policy/toolchain.ts';
-import { ROOT } from '../bundled.ts';
 import { rowsOf, type HostRow, type Repetition } from './compare.ts';
 import { HostBenchError } from './error.ts';
 import { commitOfSources, hostFacts } from './facts.ts';
 import { readGuestRun, type GuestRun } from './guest-output.ts';
 import { buildGuest, configured, GUEST_MAX_HARTS, type GuestConfig } from './guest.ts';
+import { appendToHistory, HISTORY } from './history.ts';
 import { findQemu, runOnCordon, runOnQemu } from './machines.ts';
 import { renderHostReport, summarized, type HostReport } from './report.ts';
-
-export const HISTORY: string = join(ROOT, 'bench/history.jsonl');
 
 interface Options {
   readonly rows: readonly string[];
@@ -148,7 +146,7 @@ function checkNames(wanted: readonly string[], { known }: GuestRun): void {
 function finish(report: HostReport, { json, history, quick, rows }: Options): void {
   process.stdout.write(json === true ? `${JSON.stringify(report)}\n` : renderHostReport(report));
   if (!history || quick === true || rows.length > 0 || report.versions.qemu === null) return;
-  appendFileSync(HISTORY, `${JSON.stringify(report)}\n`);
+  appendToHistory(report);
   say(`appended to ${HISTORY}`);
 }
 
