@@ -32,6 +32,7 @@ import {
 import { CSR_ILLEGAL, CSR_WRITTEN, CsrFile, MSTATUS_HIGH, type CsrOwner } from './csrs.ts';
 import { IRQ } from './csr-numbers.ts';
 import { DecodeCache, writeRecord } from './decode-cache.ts';
+import type { Htif } from './devices/htif.ts';
 import { EXIT } from './isa/table.ts';
 import { hartBase, type MemoryPlan } from './memory-plan.ts';
 import { RAM_BASE } from './physical-map.ts';
@@ -61,6 +62,7 @@ export interface HartEnvironment {
   /** Whether time in `mtimecmp` has come for this hart. */
   readonly machineTimer: { timerDeadline(hart: number): number };
   readonly hasKeys: boolean;
+  readonly htif?: Htif;
   readonly machineMode?: MachineMode;
 }
 
@@ -125,6 +127,7 @@ export class Hart implements CsrOwner {
   readonly #data: DataView;
   readonly #bus: Bus;
   readonly #machineTimer: HartEnvironment['machineTimer'];
+  readonly #htif: Htif | undefined;
   readonly #decodeCache: DecodeCache;
   /** The result of `readCsr` and of other 64-bit reads: two halves. */
   low = 0;
@@ -147,6 +150,7 @@ export class Hart implements CsrOwner {
     this.#bus = environment.bus;
     this.clock = environment.clock;
     this.#machineTimer = environment.machineTimer;
+    this.#htif = environment.htif;
     this.machineMode = environment.machineMode;
     this.#decodeCache = new DecodeCache(
       buffer,
@@ -163,6 +167,7 @@ export class Hart implements CsrOwner {
       ramBase: RAM_BASE,
       ramBytes: plan.ramBytes,
       hasKeys: environment.hasKeys,
+      watchedPage: environment.htif?.page ?? 0,
       decodeCache: this.#decodeCache,
     });
     if (this.machineMode !== undefined) this.translation.pmp.open();
@@ -770,6 +775,7 @@ export class Hart implements CsrOwner {
       } else if (bytes === 4) this.#data.setInt32(host, low, true);
       else if (bytes === 2) this.#data.setInt16(host, low, true);
       else this.#data.setInt8(host, low);
+      this.#htif?.stored(this.id);
       return true;
     }
     return bytes === 8

@@ -153,6 +153,7 @@ export class Translation {
   readonly #firstPage: number;
   readonly #pages: number;
   readonly #decodeCache: DecodeCache;
+  readonly #watchedPage: number;
 
   readonly #evicted = (): void => this.flushFetch();
 
@@ -195,6 +196,8 @@ export class Translation {
     readonly ramBase: number;
     readonly ramBytes: number;
     readonly hasKeys: boolean;
+    /** Linear-memory address of a page of RAM to which no store may be remembered; 0: none. */
+    readonly watchedPage: number;
     readonly decodeCache: DecodeCache;
   }) {
     this.#core = environment.core;
@@ -206,6 +209,7 @@ export class Translation {
     this.#pages = environment.ramBytes / 4096;
     this.hasKeys = environment.hasKeys;
     this.#decodeCache = environment.decodeCache;
+    this.#watchedPage = environment.watchedPage;
   }
 
   /** A word of the hart block. */
@@ -608,12 +612,14 @@ export class Translation {
 
   /**
    * Puts the last successful translation into the TLB.
-   * @returns false if it may not be remembered: a device, or a page that PMP cuts
+   * @returns false if it may not be remembered: a device, a page that PMP cuts, or a store that is watched
    */
   remember(low: number, high: number, access: AccessKind): boolean {
     const host = this.#host;
     if (this.observer !== undefined) this.#tell(this.observer, low, high, access);
     if (host === 0 || !this.#cacheable) return false;
+    const isWatched = host === this.#watchedPage;
+    if (isWatched && access === 'store') return false;
     const words = this.#words;
     const pageLow = low & ~0xfff;
     const shape = this.#isTranslated
@@ -633,7 +639,9 @@ export class Translation {
       const entry = this.#dataEntry(context, low);
       const mayRead = (this.#leafLow & PTE.R) !== 0 && this.#pmpAllowsPage('load');
       const mayWrite =
-        (this.#leafLow & (PTE.W | PTE.D)) === (PTE.W | PTE.D) && this.#pmpAllowsPage('store');
+        !isWatched &&
+        (this.#leafLow & (PTE.W | PTE.D)) === (PTE.W | PTE.D) &&
+        this.#pmpAllowsPage('store');
       words[entry + READ] = mayRead ? pageLow : pageLow ^ EMPTY_TAG_FLIP;
       words[entry + READ + 1] = high;
       words[entry + WRITE] = mayWrite ? pageLow : pageLow ^ EMPTY_TAG_FLIP;
