@@ -4,11 +4,13 @@ import { Option, type Command } from 'commander';
 import { MECHANISMS, type MechanismName } from '../policy/contexts.ts';
 import type { Exposure, Forward } from '../lab/network/user-network.ts';
 import {
+  jitOption,
   parseExposure,
   parseForward,
   parseHarts,
   parseMemory,
   parseSeconds,
+  type OnOff,
 } from './option-values.ts';
 
 export interface RunOptions {
@@ -26,6 +28,7 @@ export interface RunOptions {
   readonly console: 'uart' | 'virtio';
   readonly append?: string;
   readonly deterministic?: boolean;
+  readonly jit: OnOff;
   readonly seed?: string;
   readonly memory: number;
   readonly seconds?: number;
@@ -88,6 +91,7 @@ export function registerRunCommands(program: Command): void {
       '$ ',
     )
     .option('--deterministic', 'all harts on one thread: the same seed, the same run')
+    .addOption(jitOption())
     .option('--seed <text>', 'seed of a deterministic run (default: "0")')
     .option('--seconds <t>', "stop after so many seconds of the machine's time", parseSeconds)
     .option('--tui', 'show harts, gates, events and console on a dashboard')

@@ -42,7 +42,7 @@ export async function run(options: RunOptions): Promise<number> {
       mode:
         options.deterministic === true
           ? { kind: 'deterministic', seed: options.seed ?? '0' }
-          : { kind: 'parallel' },
+          : { kind: 'parallel', jit: options.jit === 'on' },
       ...(drive === undefined ? {} : { drive }),
       ...peripheralsFor(options),
       ...bootargsOf(options),

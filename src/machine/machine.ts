@@ -30,6 +30,11 @@ export interface MachineSpec extends Peripherals {
   readonly ramBytes: number;
   /** Harts run on one thread under a scheduler and time is counted in instructions. */
   readonly deterministic: boolean;
+  /**
+   * Translates code to which control came this often; without it all is interpreted. A deterministic
+   * machine must not have it: its runs are the same to the bit.
+   */
+  readonly jitAfter?: number;
   /** PTE bits 58-54 are protection keys (not part of the RISC-V ISA). */
   readonly hasKeys: boolean;
   /** Bytes of shared tables that the monitor wants. */
@@ -69,6 +74,8 @@ export interface Machine {
 
 /** Allocates memory and compiles the core. @throws RangeError for a machine that cannot be */
 export function createMachine(spec: MachineSpec): MachineParts {
+  if (spec.deterministic && spec.jitAfter !== undefined)
+    throw new RangeError('a deterministic machine translates no code');
   const plan = planMemory({
     harts: spec.harts,
     ramBytes: spec.ramBytes,
@@ -81,7 +88,11 @@ export function createMachine(spec: MachineSpec): MachineParts {
     shared: true,
   });
   const module = new WebAssembly.Module(
-    generateCore({ memoryPages: plan.totalPages, exact: spec.deterministic }),
+    generateCore({
+      memoryPages: plan.totalPages,
+      exact: spec.deterministic,
+      ...(spec.jitAfter === undefined ? {} : { hotAfter: spec.jitAfter }),
+    }),
   );
   const parts = {
     spec,
@@ -170,6 +181,7 @@ export function attachMachine(parts: MachineParts): Machine {
         clock,
         machineTimer: board.aclint,
         hasKeys: spec.hasKeys,
+        jit: spec.jitAfter !== undefined,
         ...(htif === undefined ? {} : { htif }),
         ...(machineMode === undefined ? {} : { machineMode }),
       }),
