@@ -18,6 +18,8 @@ import {
   FETCH_TLB_ENTRIES,
   FetchEntry,
   PRIVILEGE,
+  TABLE_STATE_OFFSET,
+  TableState,
   TLB_CONTEXTS,
   wordOf,
 } from './core/hart-block.ts';
@@ -61,9 +63,13 @@ const MAX_LEVEL = 2;
 // Word indices within the hart block: constants here, so that no hot path looks a name up.
 const MODE = wordOf('mode');
 const HIGH = wordOf('high');
+const FETCH_STAMP = wordOf('fetchStamp');
 const MSTATUS = csrWordOf('mstatus');
 const SATP = csrWordOf('satp');
 const MKEYS = csrWordOf('mkeys');
+
+/** Page addresses that a hash tells apart. */
+const STAMPED_PAGES = 4096;
 
 /** The entries of the soft TLB, in words. */
 const DATA_WORDS = DataEntry.sizeBytes >> 2;
@@ -75,6 +81,8 @@ const FETCH_WORDS = FetchEntry.sizeBytes >> 2;
 const FETCH_DECODED = FetchEntry.offset.decoded >> 2;
 /** Address bits within a superpage, by level; 0 for a page. */
 const SUPERPAGE_SHIFT = [0, 21, 30, 0] as const;
+const STAMP = TableState.offset.stamp >> 2;
+const STAMP_OFFSET = TableState.offset.stampOffset >> 2;
 const FETCH_SHAPE = FetchEntry.offset.shape >> 2;
 /** Words of the bits that tell which entries of a table were filled: data entries, then fetch entries. */
 const FILLED_WORDS = (DATA_TLB_ENTRIES + FETCH_TLB_ENTRIES) / 32;
@@ -117,6 +125,7 @@ export class Translation {
   readonly #firstPage: number;
   readonly #pages: number;
   readonly #decodeCache: DecodeCache;
+  readonly #watchedPage: number;
 
   readonly #evicted = (): void => this.flushFetch();
 
@@ -140,6 +149,9 @@ export class Translation {
   readonly #superpages: Int32Array = new Int32Array(2 * TLB_CONTEXTS);
   /** A bit for each entry that was filled since its table was last empty: emptying visits only those. */
   readonly #filled: Int32Array = new Int32Array(TLB_CONTEXTS * FILLED_WORDS).fill(-1);
+  #lastStamp = 0;
+  /** Pages that somebody relies on by a stamp, hashed: a fence for one address has to ask. */
+  readonly #stampedPages: Uint8Array = new Uint8Array(STAMPED_PAGES);
 
   misses = 0;
 
@@ -151,6 +163,8 @@ export class Translation {
     readonly ramBase: number;
     readonly ramBytes: number;
     readonly hasKeys: boolean;
+    /** Linear-memory address of a page of RAM to which no store may be remembered; 0: none. */
+    readonly watchedPage: number;
     readonly decodeCache: DecodeCache;
   }) {
     this.#core = environment.core;
@@ -162,6 +176,7 @@ export class Translation {
     this.#pages = environment.ramBytes / 4096;
     this.hasKeys = environment.hasKeys;
     this.#decodeCache = environment.decodeCache;
+    this.#watchedPage = environment.watchedPage;
     this.#regimes = new Regimes({
       core: environment.core,
       words: this.#words,
@@ -194,6 +209,21 @@ export class Translation {
   /** Chooses the tables of the present regime; to be called after every change of mode, SUM, MXR, MPRV or MPP. */
   select(): void {
     this.#regimes.select();
+  }
+
+  /** The table's fetch translations are others now: what was found out about them holds no more. */
+  #restamp(context: number): void {
+    this.#lastStamp = (this.#lastStamp + 1) | 0;
+    const state = (this.#table(context) + TABLE_STATE_OFFSET) >> 2;
+    this.#words[state + STAMP] = this.#lastStamp;
+    this.#words[state + STAMP_OFFSET] = context * 4;
+    if (context === this.#regimes.fetchContext)
+      this.#words[this.#at + FETCH_STAMP] = this.#lastStamp;
+  }
+
+  /** Makes sure that the present stamp does not outlive the translation of this page. */
+  stampPage(low: number): void {
+    this.#stampedPages[(low >>> 12) & (STAMPED_PAGES - 1)] = 1;
   }
 
   /** The same after a change of `satp` or the keys. */
@@ -238,6 +268,7 @@ export class Translation {
       }
       this.#filled[cell] = 0;
     }
+    this.#restamp(context);
   }
 
   /** Forgets every translation; tables not in use are emptied when they are next chosen. */
@@ -270,6 +301,8 @@ export class Translation {
       const mega = (this.#superpages[2 * context] as number) & superpageBit(low, high, 1);
       const giga = (this.#superpages[2 * context + 1] as number) & superpageBit(low, high, 2);
       if ((mega | giga) !== 0) this.#dropSuperpage(context, low, high);
+      if ((mega | giga) !== 0 || this.#stampedPages[(low >>> 12) & (STAMPED_PAGES - 1)] === 1)
+        this.#restamp(context);
     }
   }
 
@@ -510,12 +543,14 @@ export class Translation {
 
   /**
    * Puts the last successful translation into the TLB.
-   * @returns false if it may not be remembered: a device, or a page that PMP cuts
+   * @returns false if it may not be remembered: a device, a page that PMP cuts, or a store that is watched
    */
   remember(low: number, high: number, access: AccessKind): boolean {
     const host = this.#host;
     if (this.observer !== undefined) this.#tell(this.observer, low, high, access);
     if (host === 0 || !this.#cacheable) return false;
+    const isWatched = host === this.#watchedPage;
+    if (isWatched && access === 'store') return false;
     const words = this.#words;
     const pageLow = low & ~0xfff;
     const shape = this.#isTranslated
@@ -536,7 +571,9 @@ export class Translation {
       const entry = this.#dataEntry(context, low);
       const mayRead = (this.#leafLow & PTE.R) !== 0 && this.#pmpAllowsPage('load');
       const mayWrite =
-        (this.#leafLow & (PTE.W | PTE.D)) === (PTE.W | PTE.D) && this.#pmpAllowsPage('store');
+        !isWatched &&
+        (this.#leafLow & (PTE.W | PTE.D)) === (PTE.W | PTE.D) &&
+        this.#pmpAllowsPage('store');
       words[entry + READ] = mayRead ? pageLow : pageLow ^ EMPTY_TAG_FLIP;
       words[entry + READ + 1] = high;
       words[entry + WRITE] = mayWrite ? pageLow : pageLow ^ EMPTY_TAG_FLIP;

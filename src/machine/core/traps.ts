@@ -33,6 +33,8 @@ import {
   HartBlock,
   PRIVILEGE,
   REGIME_FLAGS_SHIFT,
+  TABLE_STATE_OFFSET,
+  TableState,
   TRAP_COUNTS,
   type CsrCell,
 } from './hart-block.ts';
@@ -125,6 +127,8 @@ function select(): FunctionBuilder {
     unlikely(i32.or(i32.eqz(fetch), i32.eqz(data)), [ret(i32.const(0))]),
     setWord(hart, at.fetchTlb, i32.add(fetch, i32.const(FETCH_TABLE_OFFSET))),
     setWord(hart, at.dataTlb, data),
+    setWord(hart, at.fetchStamp, word(fetch, TABLE_STATE_OFFSET + TableState.offset.stamp)),
+    setWord(hart, at.stampOffset, word(fetch, TABLE_STATE_OFFSET + TableState.offset.stampOffset)),
     ret(i32.const(1)),
   ];
   return fn;
