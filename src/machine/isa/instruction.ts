@@ -38,12 +38,14 @@ export const EXIT = {
   HOT: 18,
   /** The translated region at pc has to be validated for the present regime. */
   UNPROVEN: 19,
+  /** The fences of Svinval. */
+  SFENCE_INVAL: 20,
   /** A trap to M was taken, and M-mode is the host's. */
-  MONITOR: 20,
+  MONITOR: 21,
   /** There is no soft TLB table yet for the regime that is in force now. */
-  REGIME: 21,
+  REGIME: 22,
   /** Trap after trap was taken and next to nothing retired: the limit may never be reached. */
-  STUCK: 22,
+  STUCK: 23,
 } as const;
 export type Exit = (typeof EXIT)[keyof typeof EXIT];
 
