@@ -9,25 +9,38 @@ import { ControlBlock, EXIT_REASON, planMemory, type MemoryPlan } from './memory
 import { createHostClock, hostTicks, type Clock } from './clock.ts';
 import { generateCore, type CoreExports } from './core/generate.ts';
 import { PENDING } from './core/hart-block.ts';
-import { BoardState, createBoard, type Board } from './devices/board.ts';
-import type { DriveHandle } from './devices/drive.ts';
+import {
+  BoardState,
+  createBoard,
+  peripheralsOf,
+  type Board,
+  type Peripherals,
+} from './devices/board.ts';
+import { Htif, type HtifCells } from './devices/htif.ts';
 import { Hart, type MachineMode } from './hart.ts';
 import { setInterruptLine, signalHart } from './hart-lines.ts';
 import { RAM_BASE } from './physical-map.ts';
 
 /** What the machine implements, for the device tree. */
-export const ISA_STRING = 'rv64imac_zicntr_zicsr_zifencei_zihintpause_sstc';
+export const ISA_STRING =
+  'rv64imac_zicbop_zicntr_zicond_zicsr_zifencei_zihintpause_zca_zcb_zba_zbb_zbs_sstc_svade_svadu_svinval_svnapot_svpbmt';
 
-export interface MachineSpec {
+export interface MachineSpec extends Peripherals {
   readonly harts: number;
   readonly ramBytes: number;
   /** Harts run on one thread under a scheduler and time is counted in instructions. */
   readonly deterministic: boolean;
+  /**
+   * Translates code to which control came this often; without it all is interpreted. A deterministic
+   * machine must not have it: its runs are the same to the bit.
+   */
+  readonly jitAfter?: number;
   /** PTE bits 58-54 are protection keys (not part of the RISC-V ISA). */
   readonly hasKeys: boolean;
   /** Bytes of shared tables that the monitor wants. */
   readonly monitorBytes: number;
-  readonly drive?: DriveHandle;
+  /** Where the guest talks to the host through its own RAM, if it does. */
+  readonly htif?: HtifCells;
 }
 
 /** The parts of a machine that threads share; can be posted. */
@@ -37,6 +50,8 @@ export interface MachineParts {
   readonly memory: WebAssembly.Memory;
   readonly module: WebAssembly.Module;
   readonly clockOrigin: number;
+  /** Milliseconds since 1970 at which the machine started. */
+  readonly epochMs: number;
 }
 
 /** A machine as one thread has it. */
@@ -59,6 +74,8 @@ export interface Machine {
 
 /** Allocates memory and compiles the core. @throws RangeError for a machine that cannot be */
 export function createMachine(spec: MachineSpec): MachineParts {
+  if (spec.deterministic && spec.jitAfter !== undefined)
+    throw new RangeError('a deterministic machine translates no code');
   const plan = planMemory({
     harts: spec.harts,
     ramBytes: spec.ramBytes,
@@ -71,12 +88,26 @@ export function createMachine(spec: MachineSpec): MachineParts {
     shared: true,
   });
   const module = new WebAssembly.Module(
-    generateCore({ memoryPages: plan.totalPages, exact: spec.deterministic }),
+    generateCore({
+      memoryPages: plan.totalPages,
+      exact: spec.deterministic,
+      ...(spec.jitAfter === undefined ? {} : { hotAfter: spec.jitAfter }),
+    }),
   );
-  const parts = { spec, plan, memory, module, clockOrigin: hostTicks() };
+  const parts = {
+    spec,
+    plan,
+    memory,
+    module,
+    clockOrigin: hostTicks(),
+    epochMs: spec.deterministic ? DETERMINISTIC_EPOCH_MS : Date.now(),
+  };
   attachMachine(parts).board.reset();
   return parts;
 }
+
+/** A run that can be repeated begins at the same moment every time: 2026-01-01, 00:00 UTC. */
+const DETERMINISTIC_EPOCH_MS = Date.UTC(2026, 0, 1);
 
 /** The deterministic clock: advanced by the scheduler, seen by every device. */
 function virtualClock(control: ReturnType<typeof ControlBlock.at>): Clock {
@@ -104,12 +135,14 @@ export function attachMachine(parts: MachineParts): Machine {
     for (let id = 0; id < plan.harts; id++) signalHart(words, plan, id, PENDING.STOP);
   };
 
+  const ram = { memory, byteOffset: plan.ram, sizeBytes: plan.ramBytes };
   const board: Board = createBoard(memory, plan.devices, {
+    ...peripheralsOf(spec),
     harts: plan.harts,
     clock,
+    epochMs: parts.epochMs,
     lines: { set: (hart, bit, level) => setInterruptLine(words, plan, hart, bit, level) },
-    ram: { memory, byteOffset: plan.ram, sizeBytes: plan.ramBytes },
-    ...(spec.drive === undefined ? {} : { drive: spec.drive }),
+    ram,
     deadlineMoved: (hart) => signalHart(words, plan, hart, PENDING.TIMER),
     onExit: () => {
       const request = board.finisher.exitRequest();
@@ -117,6 +150,17 @@ export function attachMachine(parts: MachineParts): Machine {
       stop(request.kind === 'reset' ? EXIT_REASON.RESET : EXIT_REASON.POWER_OFF, request.code, -1);
     },
   });
+
+  const htif =
+    spec.htif === undefined
+      ? undefined
+      : new Htif({
+          cells: spec.htif,
+          ram,
+          ramBase: RAM_BASE,
+          put: (byte) => board.uart.put(byte),
+          onExit: (code, hart) => stop(EXIT_REASON.TOHOST, code, hart),
+        });
 
   return {
     parts,
@@ -137,6 +181,8 @@ export function attachMachine(parts: MachineParts): Machine {
         clock,
         machineTimer: board.aclint,
         hasKeys: spec.hasKeys,
+        jit: spec.jitAfter !== undefined,
+        ...(htif === undefined ? {} : { htif }),
         ...(machineMode === undefined ? {} : { machineMode }),
       }),
     stop,

@@ -44,6 +44,14 @@ export type Expr =
       readonly callee: string;
       readonly args: readonly Expr[];
     }
+  /** A call through the module's table; `params` and `t` are the signature that the callee must have. */
+  | {
+      readonly k: 'callIndirect';
+      readonly t: ValType;
+      readonly params: readonly ValType[];
+      readonly index: Expr;
+      readonly args: readonly Expr[];
+    }
   /** Evaluates only the branch it takes. */
   | { readonly k: 'choose'; readonly t: ValType; readonly args: readonly [Expr, Expr, Expr] };
 
@@ -99,6 +107,9 @@ export const i32 = {
   gt_u: binary('i32', 0x4b),
   le_u: binary('i32', 0x4d),
   ge_u: binary('i32', 0x4f),
+  clz: unary('i32', 0x67),
+  ctz: unary('i32', 0x68),
+  popcnt: unary('i32', 0x69),
   add: binary('i32', 0x6a),
   sub: binary('i32', 0x6b),
   mul: binary('i32', 0x6c),
@@ -112,6 +123,8 @@ export const i32 = {
   shl: binary('i32', 0x74),
   shr_s: binary('i32', 0x75),
   shr_u: binary('i32', 0x76),
+  rotl: binary('i32', 0x77),
+  rotr: binary('i32', 0x78),
   wrap: unary('i32', 0xa7),
 } as const;
 
@@ -125,6 +138,9 @@ export const i64 = {
   gt_u: binary('i32', 0x56),
   ge_s: binary('i32', 0x59),
   ge_u: binary('i32', 0x5a),
+  clz: unary('i64', 0x79),
+  ctz: unary('i64', 0x7a),
+  popcnt: unary('i64', 0x7b),
   add: binary('i64', 0x7c),
   sub: binary('i64', 0x7d),
   mul: binary('i64', 0x7e),
@@ -138,6 +154,11 @@ export const i64 = {
   shl: binary('i64', 0x86),
   shr_s: binary('i64', 0x87),
   shr_u: binary('i64', 0x88),
+  rotl: binary('i64', 0x89),
+  rotr: binary('i64', 0x8a),
+  /** Sign extension of the low byte or half-word (sign-extension operators, core 2.0). */
+  extend8_s: unary('i64', 0xc2),
+  extend16_s: unary('i64', 0xc3),
   extend_s: unary('i64', 0xac),
   extend_u: unary('i64', 0xad),
 } as const;
@@ -154,6 +175,13 @@ export const call = (callee: string, t: ValType, ...args: Expr[]): Expr => ({
   callee,
   args,
 });
+
+export const callIndirect = (
+  params: readonly ValType[],
+  t: ValType,
+  index: Expr,
+  ...args: Expr[]
+): Expr => ({ k: 'callIndirect', t, params, index, args });
 
 export const operand = (name: string, t: ValType = 'i64'): Expr => ({ k: 'operand', t, name });
 

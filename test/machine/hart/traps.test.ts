@@ -19,8 +19,8 @@ const [SSI, MSI, STI, MTI, SEI, MEI] = [1, 3, 5, 7, 9, 11] as const;
 const DATA = RAM + 0x10_0000n;
 const NOWHERE = 0x4000_0000n;
 
-describe.each(CORES)('on the %s core', (_, deterministic) => {
-  const bench = new Bench({ deterministic });
+describe.each(CORES)('on the %s core', (_, core) => {
+  const bench = new Bench(core);
   const fresh = (): void => {
     bench.reset();
     bench.openPmp();
@@ -207,6 +207,9 @@ describe.each(CORES)('on the %s core', (_, deterministic) => {
       ['sret', 'U'],
       ['wfi', 'U'],
       ['sfence.vma', 'U'],
+      ['sinval.vma', 'U'],
+      ['sfence.w.inval', 'U'],
+      ['sfence.inval.ir', 'U'],
       ['csrr a0, mscratch', 'S'],
       ['csrw mscratch, a0', 'S'],
       ['csrr a0, sscratch', 'U'],
@@ -231,6 +234,7 @@ describe.each(CORES)('on the %s core', (_, deterministic) => {
       ['TVM', TVM, 'csrr a0, satp'],
       ['TVM', TVM, 'csrw satp, zero'],
       ['TVM', TVM, 'sfence.vma'],
+      ['TVM', TVM, 'sinval.vma'],
       ['TW', TW, 'wfi'],
       ['TSR', TSR, 'sret'],
     ])('mstatus.%s takes it from S but not from M: %s %s', (_name, bit, line) => {
@@ -300,11 +304,16 @@ describe.each(CORES)('on the %s core', (_, deterministic) => {
       ['mcounteren', ALL, 0xffffffffn],
       ['scounteren', ALL, 0xffffffffn],
       ['mcountinhibit', ALL, 0n],
-      ['menvcfg', ALL, (1n << 63n) | 1n],
+      ['menvcfg', ALL, (7n << 61n) | 1n],
       ['senvcfg', ALL, 1n],
       ['satp', (8n << 60n) | (0xffffn << 44n) | 0xfffffffffffn, (8n << 60n) | ((1n << 60n) - 1n)],
-      ['satp', (9n << 60n) | 5n, 0n],
-      ['misa', 0n, (2n << 62n) | 0x141105n],
+      ['satp', (9n << 60n) | 5n, (9n << 60n) | 5n],
+      ...[1n, 7n, 10n, 11n, 15n].map((mode): [string, bigint, bigint] => [
+        'satp',
+        (mode << 60n) | 5n,
+        0n,
+      ]),
+      ['misa', 0n, (2n << 62n) | 0x141107n],
       ['pmpaddr3', ALL, (1n << 54n) - 1n],
       ['pmpaddr16', ALL, 0n],
       ['pmpcfg0', 0x020a1f0fn, 0x00081f0fn],
