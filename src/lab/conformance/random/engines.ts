@@ -62,37 +62,86 @@ function memoryOf(machine: ReturnType<typeof attachMachine>, length: number): Ui
   return machine.bytes.slice(ram, ram + length);
 }
 
-const QEMU = 'qemu-system-riscv64';
-/** Properties of QEMU's `rv64` processor, and an instruction by which the table has the same extension. */
-const EXTENSIONS = [
-  ['f', 'fadd.s'],
-  ['d', 'fadd.d'],
-  ['zba', 'sh1add'],
-  ['zbb', 'clz'],
-  ['zbc', 'clmul'],
-  ['zbs', 'bset'],
-  ['svinval', 'sinval.vma'],
-] as const;
-const tableHas = (name: string): boolean => INSTRUCTIONS.some((one) => one.name === name);
-/** What Cordon has, no more and no less. */
-const QEMU_CPU = [
-  'rv64,h=false,v=false',
-  ...EXTENSIONS.map(([property, name]) => `${property}=${tableHas(name)}`),
-].join(',');
+/** QEMU's machine, as far as it can stand beside Cordon's. */
+export interface Qemu {
+  readonly version: string;
+  readonly run: Engine;
+  /** Whether it has the instruction; what it lacks is not generated. */
+  has(instruction: string): boolean;
+}
+
+/** Properties of QEMU's `rv64` processor, and which instructions of the table need them. */
+const EXTENSIONS: readonly (readonly [property: string, names: RegExp])[] = [
+  ['f', /^c?\.?f.*\.s$|^c?\.?f[ls]w(sp)?$/],
+  ['d', /^c?\.?f.*\.d$|^c?\.?f[ls]d(sp)?$/],
+  ['zba', /^sh[123]add|^(add|slli)\.uw$/],
+  ['zbb', /^(andn|orn|xnor|clz|ctz|cpop|max|min|sext|zext|ro[lr]|orc|rev8)/],
+  ['zbc', /^clmul/],
+  ['zbs', /^b(clr|ext|inv|set)/],
+  ['zicond', /^czero/],
+  ['zcb', /^c\.(lbu|lhu?|s[bh]|[sz]ext|not|mul)/],
+  ['zawrs', /^wrs/],
+  ['zicbom', /^cbo\.(clean|flush|inval)$/],
+  ['zicboz', /^cbo\.zero$/],
+  ['svinval', /^sinval|^sfence\.(w\.)?inval/],
+];
+/** What releases of QEMU do wrong or do not do, and since when they do it right. */
+export const ERRATA: readonly { since: number; names: RegExp; what: string }[] = [
+  {
+    since: 8,
+    names: /^ctzw$/,
+    what: 'ctzw looks at the upper word where the lower is zero; its result is then 32 (vol. I §30.2)',
+  },
+  {
+    since: Infinity,
+    names: /^sfence\.(w\.)?inval/,
+    what: 'sfence.w.inval and sfence.inval.ir do not trap in U-mode, where they are illegal (vol. II, Svinval)',
+  },
+];
+const inTable = (names: RegExp): boolean => INSTRUCTIONS.some(({ name }) => names.test(name));
 const QEMU_TIMEOUT_MS = 30_000;
 
-/** The version of the installed QEMU, or undefined where there is none. */
-export async function qemuVersion(command: string = QEMU): Promise<string | undefined> {
-  const { output, failure } = await execute(command, ['--version'], 5_000);
-  return failure === undefined ? /version (\S+)/.exec(output)?.[1] : undefined;
+/** Asks a QEMU what it is and has; undefined where there is none. */
+export async function findQemu(command = 'qemu-system-riscv64'): Promise<Qemu | undefined> {
+  const { output, failure } = await execute(command, ['--version'], QEMU_TIMEOUT_MS);
+  const version = /version (\S+)/.exec(output)?.[1];
+  if (failure !== undefined || version === undefined) return undefined;
+  const lacks = ERRATA.filter(({ since }) => parseInt(version, 10) < since).map(
+    ({ names }) => names,
+  );
+  const properties = new Map([
+    ...['h', 'v', 'zfa', 'zfh', 'zfhmin', 'Zfh', 'Zfhmin'].map((name) => [name, false] as const),
+    ...EXTENSIONS.map(([name, instructions]) => [name, inTable(instructions)] as const),
+  ]);
+  // Releases know different properties; they name the first that they do not know.
+  for (;;) {
+    const check = [
+      ...['-machine', 'virt,dumpdtb=/dev/null', '-cpu', cpuOf(properties)],
+      ...['-bios', 'none', '-display', 'none', '-nodefaults'],
+    ];
+    const { output: complaint, failure: refusal } = await execute(command, check, QEMU_TIMEOUT_MS);
+    if (refusal === undefined) break;
+    const unknown = /Property '[^']*\.(\w+)' not found/.exec(complaint)?.[1];
+    if (unknown === undefined || !properties.delete(unknown))
+      throw new Error(`${command} cannot be used: ${complaint.trim() || refusal}`);
+    lacks.push(...EXTENSIONS.filter(([name]) => name === unknown).map(([, names]) => names));
+  }
+  return {
+    version,
+    run: runOnQemu(command, cpuOf(properties)),
+    has: (instruction) => !lacks.some((names) => names.test(instruction)),
+  };
 }
+
+const cpuOf = (properties: ReadonlyMap<string, boolean>): string =>
+  ['rv64', ...[...properties].map(([name, on]) => `${name}=${on}`)].join(',');
 
 /**
  * QEMU's `virt` machine. Its RAM is a file that holds the image before the run and the results after it,
  * so that nothing has to be printed.
  */
-export const qemu =
-  (command: string = QEMU): Engine =>
+const runOnQemu =
+  (command: string, cpu: string): Engine =>
   async ({ bytes }) => {
     const folder = await mkdtemp(join(tmpdir(), 'cordon-conform-'));
     const ram = join(folder, 'ram');
@@ -102,10 +151,9 @@ export const qemu =
       const { output, failure } = await execute(
         command,
         [
-          ...['-machine', 'virt,memory-backend=ram', '-cpu', QEMU_CPU, '-bios', 'none'],
+          ...['-machine', 'virt,memory-backend=ram', '-cpu', cpu, '-bios', 'none'],
           ...['-object', `memory-backend-file,id=ram,size=${RAM_BYTES},mem-path=${ram},share=on`],
-          ...['-m', `${RAM_BYTES >> 20}M`, '-display', 'none', '-monitor', 'none'],
-          ...['-serial', 'none', '-no-reboot'],
+          ...['-m', `${RAM_BYTES >> 20}M`, '-display', 'none', '-nodefaults', '-no-reboot'],
           // With one hart, QEMU makes a load and a store of an atomic operation, and their faults are a load's.
           ...['-smp', '2', '-accel', 'tcg,thread=multi'],
         ],

@@ -76,9 +76,13 @@ const EDGES = [
   1n << 63n,
 ];
 
-/** Makes the program of a seed. */
-export function generate(seed: string, options: GenerateOptions): Program {
-  return new Generator(new Random(seed), options).program(seed);
+/** Makes programs of the instructions that `has` allows: the program of a seed is always the same. */
+export function programSource(
+  options: GenerateOptions,
+  has: (name: string) => boolean,
+): (seed: string) => Program {
+  const menu = menuOf(has);
+  return (seed) => new Generator(new Random(seed), options, menu).program(seed);
 }
 
 /** Where the last items of the program jump to; a loop's are those before its counter. */
@@ -86,10 +90,7 @@ const END = 'END';
 const endOfLoop = (id: number): string => `E${id}`;
 
 /** The program as text for the assembler; labels stay where items are left out. */
-export function listing(
-  items: readonly Item[],
-  isKept: Kept = () => true,
-): string {
+export function listing(items: readonly Item[], isKept: Kept = () => true): string {
   return [...linesOf(items, isKept), `${END}:`].join('\n');
 }
 
@@ -121,20 +122,32 @@ interface Draft extends Omit<Item, 'loop'> {
   readonly jump?: { readonly by: Instruction } | 'indirect';
 }
 
-const isJump = ({ meaning: { kind } }: Instruction): boolean =>
-  kind === 'branch' || kind === 'jump';
-const isIndirect = (instruction: Instruction): boolean =>
-  isJump(instruction) && !instruction.syntax.endsWith('target');
-const JUMPS = INSTRUCTIONS.filter((one) => isJump(one) && !isIndirect(one));
-const MEMORY = INSTRUCTIONS.filter(
-  ({ meaning }) => 'bytes' in meaning && meaning.kind !== 'lr' && meaning.kind !== 'sc',
-);
-const OTHERS = INSTRUCTIONS.filter(
-  (one) => !('bytes' in one.meaning) && !isJump(one) && one.meaning.kind !== 'exit',
-);
-const HARMLESS = ['ecall', 'ebreak', 'c.ebreak', 'fence.i', 'sfence.vma', 'pause'];
+/** The instructions to choose from, by what they need. */
+interface Menu {
+  readonly jumps: readonly Instruction[];
+  readonly memory: readonly Instruction[];
+  readonly harmless: readonly Instruction[];
+  readonly others: readonly Instruction[];
+}
+
+const HARMLESS = /^(c\.)?(ecall|ebreak|fence\.i|pause|sfence\..*|sinval\..*)$/;
 /** Trap below M with the status that programs start with. */
-const PRIVILEGED = ['mret', 'sret', 'wfi'];
+const PRIVILEGED = ['mret', 'sret', 'wfi'].map(instructionNamed);
+
+function menuOf(has: (name: string) => boolean): Menu {
+  const all = INSTRUCTIONS.filter(({ name }) => has(name));
+  const isJump = ({ meaning: { kind } }: Instruction): boolean =>
+    kind === 'branch' || kind === 'jump';
+  const reserves = ({ meaning: { kind } }: Instruction): boolean => kind === 'lr' || kind === 'sc';
+  return {
+    jumps: all.filter((one) => isJump(one) && one.syntax.endsWith('target')),
+    memory: all.filter((one) => 'bytes' in one.meaning && !reserves(one)),
+    harmless: all.filter(({ name }) => HARMLESS.test(name)),
+    others: all.filter(
+      (one) => !('bytes' in one.meaning) && !isJump(one) && one.meaning.kind !== 'exit',
+    ),
+  };
+}
 
 /** In no index of the root that the driver's own gigapage has; the last 2 MiB of both halves too. */
 const BASES = [0x4000_0000n, 0x3f_ffe0_0000n, -(1n << 38n), -0x20_0000n];
@@ -142,6 +155,8 @@ const BAD_ADDRESSES = [0x1000n, 1n << 38n, -(1n << 39n), -1n, BigInt(RAM_BASE) +
 const PTE = { V: 1n, R: 2n, W: 4n, X: 8n, U: 16n, A: 64n, D: 128n } as const;
 /** Every exception but the environment calls of S, by which the handler of S ends a program. */
 const DELEGABLE = 0xb1ff;
+
+const ACCESS_FAULTS = (1 << 5) | (1 << 7);
 
 const SPECIAL_DOUBLES = [
   0n,
@@ -230,10 +245,12 @@ function reachOf({ operands: { imm } }: Instruction): number {
 class Generator {
   readonly #random: Random;
   readonly #options: GenerateOptions;
+  readonly #menu: Menu;
   readonly #mode: Mode;
   #ids = 0;
 
-  constructor(random: Random, options: GenerateOptions) {
+  constructor(random: Random, options: GenerateOptions, menu: Menu) {
+    this.#menu = menu;
     this.#random = random;
     this.#options = options;
     this.#mode = this.#pick(options.modes);
@@ -249,7 +266,7 @@ class Generator {
         f: Array.from({ length: hasFloat ? 32 : 0 }, () => this.#floatBits()),
         fcsr: this.#random.below(5) << 5,
         mstatus: this.#status(),
-        medeleg: this.#chance(2) ? 0 : this.#random.next() & DELEGABLE,
+        medeleg: this.#delegation(),
         data: this.#data(),
         ...(this.#mode === 'M' ? {} : { leaves: this.#leaves() }),
       },
@@ -300,7 +317,8 @@ class Generator {
 
   #startValue(register: number): StartValue {
     if (!POINTERS.includes(register)) return { value: this.#value() };
-    if (this.#mode !== 'M' && register !== LOCK && this.#chance(12)) return { value: this.#pick(BAD_ADDRESSES) };
+    if (this.#mode !== 'M' && register !== LOCK && this.#chance(12))
+      return { value: this.#pick(BAD_ADDRESSES) };
     // sp and s1 are aligned: compressed and atomic instructions then work more often than they trap.
     const page = this.#random.below(register === LOCK ? SAFE_PAGES : SLOT.dataPages);
     const within = this.#chance(2) ? this.#random.below(4096) : 4096 - this.#random.below(64);
@@ -315,6 +333,13 @@ class Generator {
     // Of SUM, MXR, TVM, TW and TSR any; S may not return from a trap it is not in.
     const bits = (BigInt(this.#random.next()) & (0x3cn << 16n)) | (1n << 22n);
     return mpp | fs | (this.#mode === 'M' ? 0n : bits | (1n << 21n));
+  }
+
+  /** Access faults of loads and of stores together: see the known difference about AMOs. */
+  #delegation(): number {
+    if (this.#chance(2)) return 0;
+    const drawn = this.#random.next() & DELEGABLE & ~ACCESS_FAULTS;
+    return this.#chance(2) ? drawn | ACCESS_FAULTS : drawn;
   }
 
   #data(): Uint8Array {
@@ -346,6 +371,7 @@ class Generator {
   #item(mayLoop: boolean): Draft {
     const id = this.#ids++;
     const roll = this.#random.below(100);
+    const { jumps, memory, harmless, others } = this.#menu;
     if (mayLoop && roll < 4) {
       return {
         id,
@@ -364,16 +390,12 @@ class Generator {
       return {
         id,
         lines: [
-          this.#word(
-            instructionNamed(
-              this.#pick(this.#mode === 'M' ? HARMLESS : [...HARMLESS, ...PRIVILEGED]),
-            ),
-          ),
+          this.#word(this.#pick(this.#mode === 'M' ? harmless : [...harmless, ...PRIVILEGED])),
         ],
       };
     if (roll < 22) return { id, lines: [], jump: 'indirect' };
-    if (roll < 31) return { id, lines: [], jump: { by: this.#pick(JUMPS) } };
-    return { id, lines: [this.#word(this.#pick(roll < 60 ? OTHERS : MEMORY))] };
+    if (roll < 31) return { id, lines: [], jump: { by: this.#pick(jumps) } };
+    return { id, lines: [this.#word(this.#pick(roll < 60 ? others : memory))] };
   }
 
   /** Any register but pointers and the loop's counter. */
@@ -446,7 +468,7 @@ class Generator {
   #reserveAndStore(): string[] {
     const suffix = this.#pick(['.w', '.d']);
     const rs1 = LOCK;
-    const between = this.#chance(3) ? [this.#word(this.#pick(OTHERS))] : [];
+    const between = this.#chance(3) ? [this.#word(this.#pick(this.#menu.others))] : [];
     return [
       this.#word(instructionNamed(`lr${suffix}`), { rs1 }),
       ...between,
@@ -497,7 +519,10 @@ class Generator {
     const readOnly = instructionNamed(this.#pick(['csrrs', 'csrrc', 'csrrsi', 'csrrci']));
     if (kind < 6) {
       const cells = this.#mode === 'M' ? MACHINE_CELLS : SUPERVISOR_CELLS;
-      return [this.#word(instructionNamed(name), { imm: this.#pick(cells) })];
+      const imm = this.#pick(cells);
+      // What a trap left in tval may differ.
+      const given = imm === CSR.stval || imm === CSR.mtval ? { imm, rd: 0 } : { imm };
+      return [this.#word(instructionNamed(name), given)];
     }
     if (kind < 8) return [this.#word(readOnly, { imm: this.#pick(READABLE), rs1: 0 })];
     if (kind < 9) return [this.#word(readOnly, { imm: this.#pick(MAY_READ), rs1: 0, rd: 0 })];

@@ -25,7 +25,7 @@ export async function shrink(
   let kept = partsOf(program);
   let [mismatch] = await disagreements(program, [kept], engines);
   if (mismatch === undefined) return undefined;
-  for (let pieces = 2; kept.length > 0; ) {
+  for (let pieces = 2; kept.length > 0;) {
     pieces = Math.min(pieces, kept.length);
     const candidates = withoutOnePiece(kept, pieces);
     const found = await firstDisagreement(program, candidates, engines);
