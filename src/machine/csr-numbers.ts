@@ -4,6 +4,9 @@
 import { csrIndex, type CsrCell } from './core/hart-block.ts';
 
 export const CSR = {
+  fflags: 0x001,
+  frm: 0x002,
+  fcsr: 0x003,
   cycle: 0xc00,
   time: 0xc01,
   instret: 0xc02,
@@ -82,10 +85,13 @@ const PLAIN_WRITES: ReadonlyMap<CsrCell, number> = new Map<CsrCell, number>([
   ['mepc', -2],
 ]);
 
-/** What S sees of mstatus: SIE, SPIE, SPP, SUM and MXR; UXL is constant (vol. II §12.1.1). */
-export const SSTATUS_MASK = 0x000c_0122;
+/** mstatus.FS: 0 is Off, all ones Dirty, which bit 63 (SD) repeats (vol. II §3.1.6.6). */
+export const MSTATUS_FS = 0x6000;
+
+/** What S sees of mstatus: SIE, SPIE, SPP, FS, SUM and MXR; UXL is constant (vol. II §12.1.1). */
+export const SSTATUS_MASK = 0x000c_6122;
 /** Those of them that change no translation. */
-export const SSTATUS_PLAIN_BITS = 0x122;
+export const SSTATUS_PLAIN_BITS = 0x6122;
 export const SSTATUS_SIE = 2;
 
 /** Whether a CSR instruction sets or clears bits of sstatus, or only reads it. */

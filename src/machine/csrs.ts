@@ -7,7 +7,7 @@
  */
 import type { Clock } from './clock.ts';
 import { csrWordOf, PRIVILEGE, wordOf, type CsrCell } from './core/hart-block.ts';
-import { CSR, csrPrivilege, IRQ, isReadOnlyCsr, SSTATUS_MASK } from './csr-numbers.ts';
+import { CSR, csrPrivilege, IRQ, isReadOnlyCsr, MSTATUS_FS, SSTATUS_MASK } from './csr-numbers.ts';
 import { MSTATUS_BITS, SATP_MODE, type Translation } from './translation.ts';
 
 const S_INTERRUPTS = (1 << IRQ.SSI) | (1 << IRQ.STI) | (1 << IRQ.SEI);
@@ -16,12 +16,14 @@ const DELEGABLE_EXCEPTIONS = 0xb3ff;
 
 /** High half of mstatus: SXL and UXL are 64 bits. */
 export const MSTATUS_HIGH = 0xa;
-const MSTATUS_WRITABLE = 0x007e19aa;
+const MSTATUS_WRITABLE = 0x007e79aa;
+/** Bit 63, SD: something is Dirty; FS is all there is (vol. II §3.1.6.6). */
+const MSTATUS_HIGH_SD = 1 << 31;
 /** STCE is bit 63 (Sstc). */
 const MENVCFG_HIGH_STCE = 1 << 31;
 const ENVCFG_FIOM = 1;
 /** A bit a letter (vol. II §3.1.1). */
-const MISA_LOW = [...'abcimsu'].reduce(
+const MISA_LOW = [...'abcdfimsu'].reduce(
   (all, letter) => all | (1 << (letter.charCodeAt(0) - 97)),
   0,
 );
@@ -49,6 +51,8 @@ export interface CsrOwner {
 }
 
 // Word indices within the block: constants here, so that no hot path looks a name up.
+const FFLAGS = wordOf('fflags');
+const FRM = wordOf('frm');
 const INSTRET = wordOf('instret');
 const MIP = wordOf('mip');
 const SOFTWARE_SEI = wordOf('softwareSei');
@@ -155,7 +159,15 @@ export class CsrFile {
   read(number: number): boolean {
     switch (number) {
       case CSR.sstatus:
-        return this.#give(this.#low(MSTATUS) & SSTATUS_MASK, 2);
+        return this.#give(this.#low(MSTATUS) & SSTATUS_MASK, 2 | this.#dirtySummary());
+      case CSR.mstatus:
+        return this.#give(this.#low(MSTATUS), MSTATUS_HIGH | this.#dirtySummary());
+      case CSR.fflags:
+        return this.#hasFloat() && this.#give(this.#low(FFLAGS), 0);
+      case CSR.frm:
+        return this.#hasFloat() && this.#give(this.#low(FRM), 0);
+      case CSR.fcsr:
+        return this.#hasFloat() && this.#give(this.#low(FFLAGS) | (this.#low(FRM) << 5), 0);
       case CSR.sie:
         return this.#give(this.#low(MIE) & this.#low(MIDELEG), 0);
       case CSR.sip:
@@ -226,6 +238,14 @@ export class CsrFile {
     );
   }
 
+  #dirtySummary(): number {
+    return (this.#low(MSTATUS) & MSTATUS_FS) === MSTATUS_FS ? MSTATUS_HIGH_SD : 0;
+  }
+
+  #hasFloat(): boolean {
+    return (this.#low(MSTATUS) & MSTATUS_FS) !== 0;
+  }
+
   /** Four PMP configurations in a word. */
   #pmpConfigs(first: number): number {
     const { pmp } = this.#hart.translation;
@@ -251,6 +271,14 @@ export class CsrFile {
         this.#hart.translation.select();
         return;
       }
+      case CSR.fflags:
+      case CSR.frm:
+      case CSR.fcsr:
+        if (number !== CSR.frm) this.#words[this.#block + FFLAGS] = low & 0x1f;
+        if (number !== CSR.fflags)
+          this.#words[this.#block + FRM] = (number === CSR.frm ? low : low >> 5) & 7;
+        this.#words[this.#block + MSTATUS] = this.#low(MSTATUS) | MSTATUS_FS;
+        return;
       case CSR.mie:
         this.#put(MIE, low & ALL_INTERRUPTS, 0);
         return;
@@ -376,7 +404,6 @@ export class CsrFile {
 }
 
 const CELL_NUMBERS: ReadonlyMap<number, CsrCell> = new Map<number, CsrCell>([
-  [CSR.mstatus, 'mstatus'],
   [CSR.medeleg, 'medeleg'],
   [CSR.mideleg, 'mideleg'],
   [CSR.mie, 'mie'],

@@ -35,7 +35,9 @@ import {
   type Stmt,
 } from '../wasm/ir.ts';
 import { EXIT, OPERATIONS, type Exit, type Instruction, type Meaning } from '../isa/table.ts';
-import { SSTATUS_MASK, SSTATUS_PLAIN_BITS, SSTATUS_SIE } from '../csr-numbers.ts';
+import { ROUND, ROUND_DYNAMIC } from '../fp/format.ts';
+import { FLOAT_EXPORTS, floatFunctions } from '../fp/library.ts';
+import { MSTATUS_FS, SSTATUS_MASK, SSTATUS_PLAIN_BITS, SSTATUS_SIE } from '../csr-numbers.ts';
 import {
   csrIndex,
   DATA_TLB_ENTRIES,
@@ -87,7 +89,10 @@ export interface CoreOptions {
   readonly exact: boolean;
 }
 
-/** What the module exports; addresses are offsets in the shared memory. */
+/**
+ * What the module exports; addresses are offsets in the shared memory. Besides these, for other modules
+ * to import: the floating-point library (fp/library.ts).
+ */
 export interface CoreExports {
   /**
    * Returns an `EXIT` reason after at most `limit` instructions (more, up to a page's worth, if not
@@ -108,6 +113,7 @@ export interface CoreExports {
 }
 
 const at = HartBlock.offset;
+const MSTATUS = at.csr + 8 * csrIndex.mstatus;
 
 /** The bytes of the core module. */
 export function generateCore(options: CoreOptions): Uint8Array<ArrayBuffer> {
@@ -116,10 +122,11 @@ export function generateCore(options: CoreOptions): Uint8Array<ArrayBuffer> {
     functions: [
       ...multiplyHelpers(),
       ...sharedCellHelpers(),
+      ...floatFunctions(),
       ...(options.exact ? modelFunctions() : []),
       runFunction(options),
     ],
-    exports: ['run', 'atomicLoad64', 'atomicStore64', 'compareExchange64'],
+    exports: ['run', 'atomicLoad64', 'atomicStore64', 'compareExchange64', ...FLOAT_EXPORTS],
   });
 }
 
@@ -372,10 +379,81 @@ function runFunction(options: CoreOptions): FunctionBuilder {
       case 'amo':
       case 'amoLoop':
         return atomicHandler(meaning);
+      case 'float':
+      case 'floatLoad':
+      case 'floatStore':
+        return floatHandler(meaning);
       case 'exit':
         return RETIRES_LATER.has(meaning.reason)
           ? leaveAt(meaning.reason)
           : [set(pc, currentPc), ...leave(meaning.reason, count)];
+    }
+  };
+
+  const mstatus = load('i32', 4, false, hart, MSTATUS);
+  const floatState = i32.and(mstatus, i32.const(MSTATUS_FS));
+  const floatIllegal = label('floating point illegal');
+  const unlessFloatIsOff = unlikely(i32.eqz(floatState), [br(floatIllegal)]);
+  const writeFloat = (value: Expr): Stmt[] => [
+    store('i64', 8, registerCell('rd'), value, at.f),
+    unlikely(i32.ne(floatState, i32.const(MSTATUS_FS)), [
+      store('i32', 4, hart, i32.or(mstatus, i32.const(MSTATUS_FS)), MSTATUS),
+    ]),
+  ];
+  const floatHandler = (
+    meaning: Extract<Meaning, { kind: 'float' | 'floatLoad' | 'floatStore' }>,
+  ): Stmt[] => {
+    // What the record's `extra` has are the raw bits.
+    const field = (shift: number, mask: number): Expr =>
+      i32.and(i32.shr_u(record('extra', 4), i32.const(shift)), i32.const(mask));
+    switch (meaning.kind) {
+      case 'floatLoad': {
+        const isBoxed = meaning.bytes === 4;
+        return [
+          unlessFloatIsOff,
+          set(address, i64.add(readRegister('rs1'), immediate)),
+          ...translate('readTag', meaning.bytes, EXIT.LOAD_MISS),
+          set(value64, load('i64', meaning.bytes, false, host)),
+          ...writeFloat(isBoxed ? i64.or(value64, i64.const(-(1n << 32n))) : value64),
+          ...advance,
+        ];
+      }
+      case 'floatStore':
+        return [
+          unlessFloatIsOff,
+          set(address, i64.add(readRegister('rs1'), immediate)),
+          ...translate('writeTag', meaning.bytes, EXIT.STORE_MISS),
+          store('i64', meaning.bytes, host, load('i64', 8, false, registerCell('rs2'), at.f)),
+          ...advance,
+        ];
+      case 'float': {
+        const rs3 = i32.add(hart, i32.shl(field(27, 31), i32.const(3)));
+        const cellOf: Record<string, Expr> = {
+          frs1: registerCell('rs1'),
+          frs2: registerCell('rs2'),
+          frs3: rs3,
+        };
+        const leaf = (name: string): Expr => {
+          const cell = cellOf[name];
+          if (cell !== undefined) return load('i64', 8, false, cell, at.f);
+          return name === 'hart' ? hart : name === 'rm' ? value32 : operandOf(name);
+        };
+        const result = substitute(meaning.result, leaf);
+        return [
+          unlessFloatIsOff,
+          ...(meaning.rounds
+            ? [
+                set(value32, field(12, ROUND_DYNAMIC)),
+                when(i32.eq(value32, i32.const(ROUND_DYNAMIC)), [
+                  set(value32, load('i32', 4, false, hart, at.frm)),
+                  unlikely(i32.gt_u(value32, i32.const(ROUND.RMM)), [br(floatIllegal)]),
+                ]),
+              ]
+            : []),
+          ...(meaning.to === 'f' ? writeFloat(result) : [writeRd(result)]),
+          ...advance,
+        ];
+      }
     }
   };
 
@@ -457,6 +535,11 @@ function runFunction(options: CoreOptions): FunctionBuilder {
       load('i32', 4, false, hart, cell('mie')),
     );
     const UXL = 2n << 32n;
+    // SD is set if both bits of FS are (MSTATUS_FS).
+    const isDirty = i64.and(
+      i64.and(i64.shl(old64, i64.const(49)), i64.shl(old64, i64.const(50))),
+      i64.const(-(1n << 63n)),
+    );
     const bits = i64.and(value64, i64.const(SSTATUS_PLAIN_BITS));
     return [
       unlikely(
@@ -481,7 +564,7 @@ function runFunction(options: CoreOptions): FunctionBuilder {
           store('i64', 8, hart, i64.or(old64, bits), cell('mstatus')),
         ],
       ),
-      writeRd(i64.or(i64.and(old64, i64.const(SSTATUS_MASK)), i64.const(UXL))),
+      writeRd(i64.or(i64.or(i64.and(old64, i64.const(SSTATUS_MASK)), i64.const(UXL)), isDirty)),
       ...advance,
     ];
   }
@@ -532,6 +615,9 @@ function runFunction(options: CoreOptions): FunctionBuilder {
   handlers.forEach((body, index) => {
     dispatch = [block(labels[index] as Label, dispatch), ...body];
   });
+
+  // The outermost block, which every handler can break out of.
+  dispatch = [block(floatIllegal, dispatch), ...leaveAt(EXIT.FLOAT_ILLEGAL)];
 
   fn.body = [
     set(pc, load('i64', 8, false, hart, at.pc)),
