@@ -2,18 +2,33 @@
 import { Option, type Command } from 'commander';
 
 import { MECHANISMS, type MechanismName } from '../policy/contexts.ts';
-import { parseHarts, parseMemory, parseSeconds } from './option-values.ts';
+import type { Exposure, Forward } from '../lab/network/user-network.ts';
+import {
+  jitOption,
+  parseExposure,
+  parseForward,
+  parseHarts,
+  parseMemory,
+  parseSeconds,
+  type OnOff,
+} from './option-values.ts';
 
 export interface RunOptions {
   readonly harts: number;
   readonly mechanism?: MechanismName;
   readonly kernel?: string;
   readonly initrd?: string;
+  readonly firmware?: string;
   readonly drive?: string;
   readonly script?: string;
   readonly prompt: string;
+  readonly net?: boolean;
+  readonly forward?: readonly Forward[];
+  readonly expose?: readonly Exposure[];
+  readonly console: 'uart' | 'virtio';
   readonly append?: string;
   readonly deterministic?: boolean;
+  readonly jit: OnOff;
   readonly seed?: string;
   readonly memory: number;
   readonly seconds?: number;
@@ -29,7 +44,15 @@ export function registerRunCommands(program: Command): void {
   program
     .command('run')
     .description('Boot a kernel on the machine and talk to its console.')
-    .option('--kernel <file>', 'ELF executable to boot (default: our own, built if need be)')
+    .option(
+      '--kernel <file>',
+      'ELF executable or Linux Image to boot (default: our own, built if need be)',
+    )
+    .option(
+      '--firmware <what>',
+      "what runs below a kernel of your own: 'none', 'sbi' (ours), or a file such as OpenSBI's " +
+        'fw_dynamic.bin (default: none for a kernel that begins in M-mode, else sbi)',
+    )
     .option('--initrd <file>', 'cpio archive that the kernel unpacks (default: our own programs)')
     .option('--harts <n>', 'number of harts, 1 to 64', parseHarts, 1)
     .addOption(
@@ -44,6 +67,22 @@ export function registerRunCommands(program: Command): void {
       ).choices(MECHANISMS),
     )
     .option('--drive <file>', 'disk image; a deterministic run works on a copy in memory')
+    .option('--net', 'a network of its own: DHCP and a gateway at 10.0.2.2 that answers pings')
+    .option(
+      '--forward <protocol:port:port>',
+      "lead a port of this machine, on loopback, to the guest's; again for more",
+      parseForward,
+    )
+    .option(
+      '--expose <protocol:port>',
+      'let the guest reach a port of this machine at 10.0.2.2; again for more',
+      parseExposure,
+    )
+    .addOption(
+      new Option('--console <device>', 'where what you type arrives')
+        .choices(['uart', 'virtio'])
+        .default('uart'),
+    )
     .option('--append <text>', "the kernel's command line")
     .option('--script <file>', 'type the lines of a file, one at each prompt')
     .option(
@@ -52,6 +91,7 @@ export function registerRunCommands(program: Command): void {
       '$ ',
     )
     .option('--deterministic', 'all harts on one thread: the same seed, the same run')
+    .addOption(jitOption())
     .option('--seed <text>', 'seed of a deterministic run (default: "0")')
     .option('--seconds <t>', "stop after so many seconds of the machine's time", parseSeconds)
     .option('--tui', 'show harts, gates, events and console on a dashboard')
@@ -66,12 +106,15 @@ Examples:
   $ echo 'ls /bin' | cordon run                   feed it from a pipe; it ends with its input
   $ cordon run --deterministic --seed 7 --json    a run that can be repeated bit for bit
   $ cordon run --kernel bare.elf --seconds 10     a kernel of your own, M-mode or S-mode
+  $ cordon run --kernel Image --initrd i.cpio.gz --append 'console=ttyS0'    Linux
+  $ cordon run --kernel Image --forward tcp:8080:80   reach the guest's port 80 at localhost:8080
 
 At a terminal every key goes to the guest; Ctrl-A X quits. With --json or --deterministic and no --script
 nobody types: our own kernel then runs /etc/check.sh, a few seconds of everything, and powers off.
 
-Exit code: the guest's own when it powers off; 124 at the time limit or when nothing can ever happen again,
-130 after Ctrl-C, 70 if cordon failed, 2 for a wrong command line, 1 for a file that cannot be used.`,
+Exit code: the guest's own when it powers off or ends through tohost; 3 if it asked for a reset, as Linux does
+after a panic; 124 at the time limit or when nothing can ever happen again, 130 after Ctrl-C, 70 if cordon
+failed, 2 for a wrong command line, 1 for a file that cannot be used.`,
     )
     .action(async (options: RunOptions) => {
       const { run } = await import('./run.ts');

@@ -9,6 +9,8 @@ export type ExitReason =
   /** The guest switched the machine off; `code` is the guest's. */
   | 'power-off'
   | 'reset'
+  /** A test program said in `tohost` how it went: `code` is 0, or the number of what failed. */
+  | 'tohost'
   /** The time given to the run was over. */
   | 'time-limit'
   /** Somebody at the host stopped it. */
@@ -61,6 +63,15 @@ export function denialOf(event: LedgerEvent, contexts: Contexts | undefined): De
   };
 }
 
+/** What was translated, all harts together. */
+export interface JitResult {
+  readonly regions: number;
+  /** Of WebAssembly. */
+  readonly codeBytes: number;
+  /** Instructions that translated code retired, of all. */
+  readonly share: number;
+}
+
 export interface RunResult {
   readonly harts: readonly HartResult[];
   readonly mechanism: string;
@@ -70,6 +81,8 @@ export interface RunResult {
   readonly exit: RunExit;
   readonly denials: readonly DenialRecord[];
   readonly escapes: number;
+  /** Null if all code was interpreted. */
+  readonly jit: JitResult | null;
   /** Null in a parallel run. */
   readonly stateHash: string | null;
   /**
@@ -92,6 +105,15 @@ export const readerOf =
   (counters: Float64Array): ReadCounter =>
   (name) =>
     counters[counterIndex[name]] as number;
+
+export function jitResult(harts: readonly ReadCounter[]): JitResult {
+  const sum = (name: Counter): number => harts.reduce((total, read) => total + read(name), 0);
+  return {
+    regions: sum('regions'),
+    codeBytes: sum('regionBytes'),
+    share: sum('regionInstructions') / Math.max(1, sum('instructions')),
+  };
+}
 
 export function hartResult(
   hart: number,
@@ -117,6 +139,8 @@ export function describeExit({ exit, machineSeconds }: RunResult): string {
       return exit.code === 0 ? 'powered off' : `powered off with code ${exit.code}`;
     case 'reset':
       return 'the guest asked for a reset';
+    case 'tohost':
+      return exit.code === 0 ? 'the test passed' : `test ${exit.code} failed (tohost)`;
     case 'time-limit':
       return `stopped at the time limit, after ${machineSeconds.toFixed(3)} s on the machine`;
     case 'idle':

@@ -5,13 +5,16 @@
  * console both ways, keeps the time limit, and turns whatever ends the run into one `RunResult`.
  * It does not print and knows no terminal.
  */
-import { HART_STATE, HartBlock } from '../machine/core/hart-block.ts';
-import { createDeviceTree } from '../machine/device-tree.ts';
+import { randomUUID } from 'node:crypto';
+
+import { HartBlock } from '../machine/core/hart-block.ts';
+import { createDeviceTree, type DeviceTreeConfig } from '../machine/device-tree.ts';
 import type { Hart } from '../machine/hart.ts';
 import { attachMachine, createMachine, ISA_STRING, type Machine } from '../machine/machine.ts';
 import { peripheralsOf, slotsOf, type Peripherals } from '../machine/devices/board.ts';
 import type { ConsoleEnd } from '../machine/devices/uart.ts';
 import { EXIT_REASON, hartBase } from '../machine/memory-plan.ts';
+import { HOT_AFTER } from '../machine/jit/jit.ts';
 import { RAM_BASE, TIMEBASE_HZ } from '../machine/physical-map.ts';
 import type { Contexts, MechanismName } from '../policy/contexts.ts';
 import { boot, monitorTableBytes } from '../nested-kernel/boot.ts';
@@ -24,11 +27,13 @@ import { DeterministicRun } from '../cpu-worker/deterministic.ts';
 import { HartFailure, HartPool } from '../cpu-worker/pool.ts';
 import { stateHash } from '../cpu-worker/state-hash.ts';
 import { observedPool, oracleFor } from './observe.ts';
-import { loadImage, type KernelImage } from './session-image.ts';
+import { loadBare } from './bare.ts';
+import type { KernelImage } from './session-image.ts';
 import type { Typist } from './session-console.ts';
 import {
   denialOf,
   hartResult,
+  jitResult,
   readerOf,
   type ExitReason,
   type ReadCounter,
@@ -41,13 +46,13 @@ export interface Firmware {
   readonly mechanism: MechanismName;
   /** Verified contexts of the image; left out for a foreign kernel, which is not separated. */
   readonly contexts?: Contexts;
-  readonly initrd?: Uint8Array;
   /** Invariants to switch off; tests and `cordon attack` only. */
   readonly ablate?: readonly Ablation[];
 }
 
 export type SessionMode =
-  | { readonly kind: 'parallel' }
+  /** With `jit`, hot code is translated. */
+  | { readonly kind: 'parallel'; readonly jit?: boolean }
   | {
       readonly kind: 'deterministic';
       readonly seed: string;
@@ -63,6 +68,10 @@ export interface SessionSpec extends Peripherals {
   readonly mode: SessionMode;
   /** Left out, the guest brings its own M-mode software and every hart begins at the entry. */
   readonly firmware?: Firmware;
+  /** The kernel that the image, firmware of the guest's own then, is to start. */
+  readonly payload?: KernelImage;
+  /** The initial RAM disk. */
+  readonly initrd?: Uint8Array;
   readonly bootargs?: string;
   /** Seconds of the machine's time after which the run ends. */
   readonly seconds?: number;
@@ -84,6 +93,7 @@ const KNOWN_REASON: Readonly<Record<number, ExitReason>> = {
   [EXIT_REASON.POWER_OFF]: 'power-off',
   [EXIT_REASON.RESET]: 'reset',
   [EXIT_REASON.FAILURE]: 'failure',
+  [EXIT_REASON.TOHOST]: 'tohost',
 };
 
 /** A small first and a larger second level, as application cores of the ISA have. */
@@ -118,15 +128,17 @@ export class Session {
         harts: spec.harts,
         ramBytes: spec.ramBytes,
         deterministic: mode.kind === 'deterministic',
+        ...(mode.kind === 'parallel' && mode.jit === true ? { jitAfter: HOT_AFTER } : {}),
         hasKeys: firmware?.mechanism === 'pkey',
         monitorBytes: firmware === undefined ? 0 : monitorTableBytes(spec.ramBytes),
         ...peripheralsOf(spec),
+        ...(spec.image.htif === undefined ? {} : { htif: spec.image.htif }),
       }),
     );
     const { uart, virtioConsole } = this.machine.board;
     this.#consoles = [uart.consoleEnd(), ...(virtioConsole === undefined ? [] : [virtioConsole])];
     this.#console = this.#consoles.at(-1) as ConsoleEnd;
-    const seed = mode.kind === 'deterministic' ? mode.seed : String(this.machine.parts.clockOrigin);
+    const seed = mode.kind === 'deterministic' ? mode.seed : randomUUID();
     this.#config =
       firmware === undefined ? this.#loadBare(seed) : this.#bootFirmware(firmware, seed);
     const { promise, resolve } = Promise.withResolvers<RunResult>();
@@ -238,7 +250,12 @@ export class Session {
         if (ticks >= limit) this.stop('time-limit');
         return this.#exchange();
       },
-      nextEvent: () => Math.min(limit, this.spec.typist?.nextTick() ?? Infinity),
+      nextEvent: () =>
+        Math.min(
+          limit,
+          this.spec.typist?.nextTick() ?? Infinity,
+          this.machine.board.rtc.nextTick(),
+        ),
       idle: () => {
         this.stop('idle');
         return false;
@@ -248,8 +265,9 @@ export class Session {
     await this.#run.run();
   }
 
-  /** Carries console bytes both ways; true if the guest was given some. */
+  /** Carries console bytes both ways and the time to the clock; true if the guest was given some. */
   #exchange(): boolean {
+    this.machine.board.rtc.poll();
     const printed = this.#drain();
     const typed = this.spec.typist?.type(printed, this.machine.clock.now());
     if (typed !== undefined) this.write(typed);
@@ -284,42 +302,44 @@ export class Session {
     });
   }
 
-  /**
-   * Without firmware all harts begin at the entry with their number in a0 and the devicetree in a1, as
-   * on QEMU's `virt` with `-bios none`.
-   */
   #loadBare(seed: string): null {
-    const { machine, spec } = this;
-    const tree = loadImage(machine, spec.image, {
-      seed,
-      ...(spec.bootargs === undefined ? {} : { bootargs: spec.bootargs }),
+    const { image, payload, initrd } = this.spec;
+    loadBare(this.machine, this.#resetHarts(image.entry), {
+      image,
+      ...(payload === undefined ? {} : { payload }),
+      ...(initrd === undefined ? {} : { initrd }),
+      tree: (at) => this.#deviceTree(seed, at === undefined ? {} : { initrd: at }),
     });
-    for (const hart of this.#resetHarts(spec.image.entry)) {
-      hart.setXNumber(10, hart.id);
-      hart.setXNumber(11, tree);
-      hart.state = HART_STATE.PARKED;
-    }
     return null;
   }
 
   /** The monitor loads the image, builds the views, and starts the boot hart. */
   #bootFirmware(firmware: Firmware, seed: string): MonitorConfig {
-    const { machine, spec } = this;
+    const { image, initrd, ramBytes } = this.spec;
     this.#resetHarts(RAM_BASE);
-    return boot(machine, {
+    return boot(this.machine, {
       ...firmware,
-      image: spec.image,
-      deviceTree: ({ reserved, initrd }) =>
-        createDeviceTree({
-          harts: spec.harts,
+      image,
+      ...(initrd === undefined ? {} : { initrd }),
+      deviceTree: ({ reserved, initrd: at }) =>
+        this.#deviceTree(seed, {
           // What the monitor keeps is no memory of the kernel's.
-          ramBytes: reserved === undefined ? spec.ramBytes : reserved.base - RAM_BASE,
-          isa: ISA_STRING,
-          virtioSlots: slotsOf(spec),
-          seed,
-          ...(spec.bootargs === undefined ? {} : { bootargs: spec.bootargs }),
-          ...(initrd === undefined ? {} : { initrd }),
+          ramBytes: reserved === undefined ? ramBytes : reserved.base - RAM_BASE,
+          ...(at === undefined ? {} : { initrd: at }),
         }),
+    });
+  }
+
+  #deviceTree(seed: string, placed: Partial<DeviceTreeConfig>): Uint8Array {
+    const { harts, ramBytes, bootargs } = this.spec;
+    return createDeviceTree({
+      harts,
+      ramBytes,
+      isa: ISA_STRING,
+      virtioSlots: slotsOf(this.spec),
+      seed,
+      ...(bootargs === undefined ? {} : { bootargs }),
+      ...placed,
     });
   }
 
@@ -356,6 +376,10 @@ export class Session {
       exit: this.#exit(failure),
       denials,
       escapes,
+      jit:
+        machine.parts.spec.jitAfter === undefined
+          ? null
+          : jitResult(Array.from({ length: spec.harts }, (_, hart) => this.counters(hart))),
       stateHash: run === undefined ? null : stateHash(machine, run.harts),
       tlb,
       machineSeconds: this.machineSeconds,

@@ -32,7 +32,9 @@ import {
 import { CSR_ILLEGAL, CSR_WRITTEN, CsrFile, MSTATUS_HIGH, type CsrOwner } from './csrs.ts';
 import { IRQ, MSTATUS_FS } from './csr-numbers.ts';
 import { DecodeCache, writeRecord } from './decode-cache.ts';
+import type { Htif } from './devices/htif.ts';
 import { EXIT } from './isa/table.ts';
+import { Jit } from './jit/jit.ts';
 import { hartBase, type MemoryPlan } from './memory-plan.ts';
 import { RAM_BASE } from './physical-map.ts';
 import { CAUSE, MSTATUS_BITS, NO_FAULT, SATP_MODE, Translation } from './translation.ts';
@@ -61,6 +63,9 @@ export interface HartEnvironment {
   /** Whether time in `mtimecmp` has come for this hart. */
   readonly machineTimer: { timerDeadline(hart: number): number };
   readonly hasKeys: boolean;
+  /** Translate hot code; the core was generated for it. */
+  readonly jit: boolean;
+  readonly htif?: Htif;
   readonly machineMode?: MachineMode;
 }
 
@@ -83,6 +88,7 @@ const MIP = wordOf('mip');
 const PENDING_WORD = wordOf('pending');
 const STATE = wordOf('state');
 const EXIT_IP = wordOf('exitIp');
+const REGION_INSTRUCTIONS = wordOf('regionInstructions');
 const FAULT_ADDRESS = wordOf('faultAddress');
 const MODE = wordOf('mode');
 const MODEL_WORD = wordOf('modelCounts');
@@ -119,6 +125,8 @@ export class Hart implements CsrOwner {
   readonly core: CoreExports;
   readonly translation: Translation;
   readonly csrs: CsrFile;
+  /** Undefined if code is only interpreted. */
+  readonly jit: Jit | undefined;
   readonly clock: Clock;
   readonly machineMode: MachineMode | undefined;
   readonly #block: number;
@@ -126,6 +134,7 @@ export class Hart implements CsrOwner {
   readonly #data: DataView;
   readonly #bus: Bus;
   readonly #machineTimer: HartEnvironment['machineTimer'];
+  readonly #htif: Htif | undefined;
   readonly #decodeCache: DecodeCache;
   /** The result of `readCsr` and of other 64-bit reads: two halves. */
   low = 0;
@@ -148,10 +157,12 @@ export class Hart implements CsrOwner {
     this.#bus = environment.bus;
     this.clock = environment.clock;
     this.#machineTimer = environment.machineTimer;
+    this.#htif = environment.htif;
     this.machineMode = environment.machineMode;
     this.#decodeCache = new DecodeCache(
       buffer,
       this.base + plan.decodedOffset,
+      this.base + plan.joinsOffset,
       plan.decodedPages,
       plan.ram,
       plan.ramBytes,
@@ -164,10 +175,21 @@ export class Hart implements CsrOwner {
       ramBase: RAM_BASE,
       ramBytes: plan.ramBytes,
       hasKeys: environment.hasKeys,
+      watchedPage: environment.htif?.page ?? 0,
       decodeCache: this.#decodeCache,
     });
     if (this.machineMode !== undefined) this.translation.pmp.open();
     this.csrs = new CsrFile(this);
+    this.jit = environment.jit
+      ? new Jit({
+          memory,
+          core,
+          plan,
+          base: this.base,
+          translation: this.translation,
+          decodeCache: this.#decodeCache,
+        })
+      : undefined;
   }
 
   // --- state ---
@@ -302,6 +324,7 @@ export class Hart implements CsrOwner {
   /** Reset state (vol. II §3.4): M-mode, everything off, at the given address. */
   reset(pcLow: number, pcHigh: number): void {
     this.words.fill(0, this.#block, this.#block + HartBlock.sizeBytes / 4);
+    this.jit?.reset();
     this.#setMode(PRIVILEGE.M);
     this.#put(MSTATUS, 0, MSTATUS_HIGH);
     this.#put(STIMECMP, -1, -1);
@@ -361,6 +384,12 @@ export class Hart implements CsrOwner {
         case EXIT.LOAD_MISS:
         case EXIT.STORE_MISS:
           this.#finishAccess();
+          break;
+        case EXIT.HOT:
+          this.jit?.translate();
+          break;
+        case EXIT.UNPROVEN:
+          this.jit?.prove();
           break;
         case EXIT.CROSS:
           record = this.#recordAtPc();
@@ -461,6 +490,13 @@ export class Hart implements CsrOwner {
     this.count('softTlbMisses', this.translation.misses);
     this.count('softTlbContextEvictions', this.translation.evictions);
     this.count('decodedParcels', this.#decodeCache.decoded);
+    if (this.jit !== undefined) {
+      const { regions, codeBytes } = this.jit.statistics;
+      this.counters[counterIndex.regions] = regions;
+      this.counters[counterIndex.regionBytes] = codeBytes;
+      this.counters[counterIndex.regionInstructions] =
+        this.#high(REGION_INSTRUCTIONS) * 2 ** 32 + (this.#low(REGION_INSTRUCTIONS) >>> 0);
+    }
     this.translation.misses = 0;
     this.translation.evictions = 0;
     this.#decodeCache.decoded = 0;
@@ -785,6 +821,7 @@ export class Hart implements CsrOwner {
       } else if (bytes === 4) this.#data.setInt32(host, low, true);
       else if (bytes === 2) this.#data.setInt16(host, low, true);
       else this.#data.setInt8(host, low);
+      this.#htif?.stored(this.id);
       return true;
     }
     return bytes === 8

@@ -16,6 +16,7 @@ import {
   type Board,
   type Peripherals,
 } from './devices/board.ts';
+import { Htif, type HtifCells } from './devices/htif.ts';
 import { Hart, type MachineMode } from './hart.ts';
 import { setInterruptLine, signalHart } from './hart-lines.ts';
 import { RAM_BASE } from './physical-map.ts';
@@ -29,10 +30,17 @@ export interface MachineSpec extends Peripherals {
   readonly ramBytes: number;
   /** Harts run on one thread under a scheduler and time is counted in instructions. */
   readonly deterministic: boolean;
+  /**
+   * Translates code to which control came this often; without it all is interpreted. A deterministic
+   * machine must not have it: its runs are the same to the bit.
+   */
+  readonly jitAfter?: number;
   /** PTE bits 58-54 are protection keys (not part of the RISC-V ISA). */
   readonly hasKeys: boolean;
   /** Bytes of shared tables that the monitor wants. */
   readonly monitorBytes: number;
+  /** Where the guest talks to the host through its own RAM, if it does. */
+  readonly htif?: HtifCells;
 }
 
 /** The parts of a machine that threads share; can be posted. */
@@ -42,6 +50,8 @@ export interface MachineParts {
   readonly memory: WebAssembly.Memory;
   readonly module: WebAssembly.Module;
   readonly clockOrigin: number;
+  /** Milliseconds since 1970 at which the machine started. */
+  readonly epochMs: number;
 }
 
 /** A machine as one thread has it. */
@@ -64,6 +74,8 @@ export interface Machine {
 
 /** Allocates memory and compiles the core. @throws RangeError for a machine that cannot be */
 export function createMachine(spec: MachineSpec): MachineParts {
+  if (spec.deterministic && spec.jitAfter !== undefined)
+    throw new RangeError('a deterministic machine translates no code');
   const plan = planMemory({
     harts: spec.harts,
     ramBytes: spec.ramBytes,
@@ -76,12 +88,26 @@ export function createMachine(spec: MachineSpec): MachineParts {
     shared: true,
   });
   const module = new WebAssembly.Module(
-    generateCore({ memoryPages: plan.totalPages, exact: spec.deterministic }),
+    generateCore({
+      memoryPages: plan.totalPages,
+      exact: spec.deterministic,
+      ...(spec.jitAfter === undefined ? {} : { hotAfter: spec.jitAfter }),
+    }),
   );
-  const parts = { spec, plan, memory, module, clockOrigin: hostTicks() };
+  const parts = {
+    spec,
+    plan,
+    memory,
+    module,
+    clockOrigin: hostTicks(),
+    epochMs: spec.deterministic ? DETERMINISTIC_EPOCH_MS : Date.now(),
+  };
   attachMachine(parts).board.reset();
   return parts;
 }
+
+/** A run that can be repeated begins at the same moment every time: 2026-01-01, 00:00 UTC. */
+const DETERMINISTIC_EPOCH_MS = Date.UTC(2026, 0, 1);
 
 /** The deterministic clock: advanced by the scheduler, seen by every device. */
 function virtualClock(control: ReturnType<typeof ControlBlock.at>): Clock {
@@ -109,12 +135,14 @@ export function attachMachine(parts: MachineParts): Machine {
     for (let id = 0; id < plan.harts; id++) signalHart(words, plan, id, PENDING.STOP);
   };
 
+  const ram = { memory, byteOffset: plan.ram, sizeBytes: plan.ramBytes };
   const board: Board = createBoard(memory, plan.devices, {
     ...peripheralsOf(spec),
     harts: plan.harts,
     clock,
+    epochMs: parts.epochMs,
     lines: { set: (hart, bit, level) => setInterruptLine(words, plan, hart, bit, level) },
-    ram: { memory, byteOffset: plan.ram, sizeBytes: plan.ramBytes },
+    ram,
     deadlineMoved: (hart) => signalHart(words, plan, hart, PENDING.TIMER),
     onExit: () => {
       const request = board.finisher.exitRequest();
@@ -122,6 +150,17 @@ export function attachMachine(parts: MachineParts): Machine {
       stop(request.kind === 'reset' ? EXIT_REASON.RESET : EXIT_REASON.POWER_OFF, request.code, -1);
     },
   });
+
+  const htif =
+    spec.htif === undefined
+      ? undefined
+      : new Htif({
+          cells: spec.htif,
+          ram,
+          ramBase: RAM_BASE,
+          put: (byte) => board.uart.put(byte),
+          onExit: (code, hart) => stop(EXIT_REASON.TOHOST, code, hart),
+        });
 
   return {
     parts,
@@ -142,6 +181,8 @@ export function attachMachine(parts: MachineParts): Machine {
         clock,
         machineTimer: board.aclint,
         hasKeys: spec.hasKeys,
+        jit: spec.jitAfter !== undefined,
+        ...(htif === undefined ? {} : { htif }),
         ...(machineMode === undefined ? {} : { machineMode }),
       }),
     stop,
