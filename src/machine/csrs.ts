@@ -7,8 +7,14 @@
  */
 import type { Clock } from './clock.ts';
 import { csrWordOf, PRIVILEGE, wordOf, type CsrCell } from './core/hart-block.ts';
-import { CSR, csrPrivilege, IRQ, isReadOnlyCsr, MSTATUS_FS, SSTATUS_MASK } from './csr-numbers.ts';
-import { MSTATUS_BITS, SATP_MODE, type Translation } from './translation.ts';
+import { CSR, csrPrivilege, IRQ, isReadOnlyCsr, SSTATUS_MASK } from './csr-numbers.ts';
+import {
+  levelsOf,
+  MENVCFG_HIGH,
+  MSTATUS_BITS,
+  SATP_MODE,
+  type Translation,
+} from './translation.ts';
 
 const S_INTERRUPTS = (1 << IRQ.SSI) | (1 << IRQ.STI) | (1 << IRQ.SEI);
 const ALL_INTERRUPTS = S_INTERRUPTS | (1 << IRQ.MSI) | (1 << IRQ.MTI) | (1 << IRQ.MEI);
@@ -19,8 +25,7 @@ export const MSTATUS_HIGH = 0xa;
 const MSTATUS_WRITABLE = 0x007e79aa;
 /** Bit 63, SD: something is Dirty; FS is all there is (vol. II §3.1.6.6). */
 const MSTATUS_HIGH_SD = 1 << 31;
-/** STCE is bit 63 (Sstc). */
-const MENVCFG_HIGH_STCE = 1 << 31;
+const MENVCFG_WRITABLE_HIGH = MENVCFG_HIGH.STCE | MENVCFG_HIGH.PBMTE | MENVCFG_HIGH.ADUE;
 const ENVCFG_FIOM = 1;
 /** A bit a letter (vol. II §3.1.1). */
 const MISA_LOW = [...'abcdfimsu'].reduce(
@@ -103,7 +108,7 @@ export class CsrFile {
 
   /** Whether S has a timer of its own (Sstc). */
   get hasSstc(): boolean {
-    return (this.#high(MENVCFG) & MENVCFG_HIGH_STCE) !== 0;
+    return (this.#high(MENVCFG) & MENVCFG_HIGH.STCE) !== 0;
   }
 
   /**
@@ -239,11 +244,11 @@ export class CsrFile {
   }
 
   #dirtySummary(): number {
-    return (this.#low(MSTATUS) & MSTATUS_FS) === MSTATUS_FS ? MSTATUS_HIGH_SD : 0;
+    return (this.#low(MSTATUS) & MSTATUS_BITS.FS) === MSTATUS_BITS.FS ? MSTATUS_HIGH_SD : 0;
   }
 
   #hasFloat(): boolean {
-    return (this.#low(MSTATUS) & MSTATUS_FS) !== 0;
+    return (this.#low(MSTATUS) & MSTATUS_BITS.FS) !== 0;
   }
 
   /** Four PMP configurations in a word. */
@@ -277,7 +282,7 @@ export class CsrFile {
         if (number !== CSR.frm) this.#words[this.#block + FFLAGS] = low & 0x1f;
         if (number !== CSR.fflags)
           this.#words[this.#block + FRM] = (number === CSR.frm ? low : low >> 5) & 7;
-        this.#words[this.#block + MSTATUS] = this.#low(MSTATUS) | MSTATUS_FS;
+        this.#words[this.#block + MSTATUS] = this.#low(MSTATUS) | MSTATUS_BITS.FS;
         return;
       case CSR.mie:
         this.#put(MIE, low & ALL_INTERRUPTS, 0);
@@ -299,7 +304,7 @@ export class CsrFile {
         return;
       case CSR.satp: {
         const mode = high >>> 28;
-        if (mode !== SATP_MODE.BARE && mode !== SATP_MODE.SV39) return; // the whole write has no effect (vol. II §12.1.11)
+        if (mode !== SATP_MODE.BARE && levelsOf(mode) === 0) return; // the whole write has no effect (vol. II §12.1.11)
         this.#hart.setSatp(low, high);
         return;
       }
@@ -316,7 +321,8 @@ export class CsrFile {
         this.#put(number === CSR.mepc ? MEPC : SEPC, low & ~1, high);
         return;
       case CSR.menvcfg:
-        this.#put(MENVCFG, low & ENVCFG_FIOM, high & MENVCFG_HIGH_STCE);
+        this.#put(MENVCFG, low & ENVCFG_FIOM, high & MENVCFG_WRITABLE_HIGH);
+        this.#hart.translation.flushAll();
         this.#hart.pollTimer();
         return;
       case CSR.mcounteren:

@@ -7,7 +7,7 @@
  * sticky bit whatever was lost.
  */
 import { HartBlock, csrIndex } from '../core/hart-block.ts';
-import { MSTATUS_FS } from '../csr-numbers.ts';
+import { MSTATUS_BITS } from '../csr-numbers.ts';
 import { FunctionBuilder } from '../wasm/encoder.ts';
 import {
   call,
@@ -131,7 +131,7 @@ function raiseFunction(): FunctionBuilder {
         'i32',
         4,
         hart,
-        i32.or(load('i32', 4, false, hart, MSTATUS), i32.const(MSTATUS_FS)),
+        i32.or(load('i32', 4, false, hart, MSTATUS), i32.const(MSTATUS_BITS.FS)),
         MSTATUS,
       ),
     ]),
