@@ -8,6 +8,7 @@
 import type { Clock } from './clock.ts';
 import { csrWordOf, PRIVILEGE, wordOf, type CsrCell } from './core/hart-block.ts';
 import { CSR, csrPrivilege, IRQ, isReadOnlyCsr, SSTATUS_MASK } from './csr-numbers.ts';
+import { PMP_ENTRIES } from './pmp.ts';
 import {
   levelsOf,
   MENVCFG_HIGH,
@@ -198,6 +199,8 @@ export class CsrFile {
       case CSR.mconfigptr:
       case CSR.mcountinhibit:
         return this.#give(0, 0);
+      case CSR.mseccfg:
+        return this.#give(this.#hart.translation.pmp.mseccfg, 0);
       case CSR.mkeys:
         return this.#hart.translation.hasKeys && this.#give(this.#low(MKEYS), this.#high(MKEYS));
       case CSR.tselect:
@@ -206,19 +209,14 @@ export class CsrFile {
       case CSR.tdata1:
         return this.#give(0, 0);
     }
-    if (number >= CSR.pmpaddr0 && number < CSR.pmpaddr0 + 64) {
-      return number < CSR.pmpaddr0 + 16
-        ? this.#give(
-            this.#hart.translation.pmp.addressLow(number - CSR.pmpaddr0),
-            this.#hart.translation.pmp.addressHigh(number - CSR.pmpaddr0),
-          )
-        : this.#give(0, 0);
+    if (number >= CSR.pmpaddr0 && number < CSR.pmpaddr0 + PMP_ENTRIES) {
+      const entry = number - CSR.pmpaddr0;
+      const { pmp } = this.#hart.translation;
+      return this.#give(pmp.addressLow(entry), pmp.addressHigh(entry));
     }
-    if (number >= CSR.pmpcfg0 && number < CSR.pmpcfg0 + 16) {
-      const register = number - CSR.pmpcfg0;
-      if (register % 2 === 1) return false; // odd ones are RV32's
-      if (register > 2) return this.#give(0, 0);
-      return this.#give(this.#pmpConfigs(register * 4), this.#pmpConfigs(register * 4 + 4));
+    if (isPmpConfig(number)) {
+      const first = (number - CSR.pmpcfg0) * 4;
+      return this.#give(this.#pmpConfigs(first), this.#pmpConfigs(first + 4));
     }
     // Hardware performance counters 3 to 31 read as zero (vol. II §3.1.10).
     if ((number >= 0xb03 && number <= 0xb1f) || (number >= 0x323 && number <= 0x33f))
@@ -310,6 +308,10 @@ export class CsrFile {
       case CSR.senvcfg:
         this.#put(SENVCFG, low & ENVCFG_FIOM, 0);
         return;
+      case CSR.mseccfg:
+        this.#hart.translation.pmp.setMseccfg(low);
+        this.#hart.translation.flushAll();
+        return;
       case CSR.mkeys:
         this.#hart.setKeys(low, high);
         return;
@@ -319,12 +321,12 @@ export class CsrFile {
       case CSR.tdata1:
         return;
     }
-    if (number >= CSR.pmpaddr0 && number < CSR.pmpaddr0 + 16) {
+    if (number >= CSR.pmpaddr0 && number < CSR.pmpaddr0 + PMP_ENTRIES) {
       this.#hart.translation.pmp.setAddress(number - CSR.pmpaddr0, low, high);
       this.#hart.translation.flushAll();
       return;
     }
-    if (number === CSR.pmpcfg0 || number === CSR.pmpcfg0 + 2) {
+    if (isPmpConfig(number)) {
       const first = (number - CSR.pmpcfg0) * 4;
       for (let n = 0; n < 8; n++) {
         this.#hart.translation.pmp.setConfig(
@@ -380,6 +382,10 @@ export class CsrFile {
     this.#put(offset, from | 0, (high - this.high - (from < 0 ? 1 : 0)) | 0);
   }
 }
+
+/** pmpcfg0 to pmpcfg14; the odd ones are RV32's. */
+const isPmpConfig = (number: number): boolean =>
+  number >= CSR.pmpcfg0 && number < CSR.pmpcfg0 + PMP_ENTRIES / 4 && number % 2 === 0;
 
 const CELL_NUMBERS: ReadonlyMap<number, CsrCell> = new Map<number, CsrCell>([
   [CSR.mstatus, 'mstatus'],

@@ -315,9 +315,10 @@ describe.each(CORES)('on the %s core', (_, core) => {
       ]),
       ['misa', 0n, (2n << 62n) | 0x141107n],
       ['pmpaddr3', ALL, (1n << 54n) - 1n],
-      ['pmpaddr16', ALL, 0n],
+      ['pmpaddr63', ALL, (1n << 54n) - 1n],
       ['pmpcfg0', 0x020a1f0fn, 0x00081f0fn],
-      ['pmpcfg4', ALL, 0n],
+      ['pmpcfg14', 0x020a1f0fn, 0x00081f0fn],
+      ['mseccfg', u64(-4n), 4n],
       ['mhpmcounter3', ALL, 0n],
       ['mhpmevent3', ALL, 0n],
     ])('%s keeps of %s what is legal', (name, value, kept) => {
