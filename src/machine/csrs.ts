@@ -61,6 +61,7 @@ const SOFTWARE_SEI = wordOf('softwareSei');
 const CYCLE_OFFSET = csrWordOf('cycleOffset');
 const INSTRET_OFFSET = csrWordOf('instretOffset');
 const MCOUNTEREN = csrWordOf('mcounteren');
+const MCOUNTINHIBIT = csrWordOf('mcountinhibit');
 const MEDELEG = csrWordOf('medeleg');
 const MENVCFG = csrWordOf('menvcfg');
 const MEPC = csrWordOf('mepc');
@@ -75,6 +76,9 @@ const SENVCFG = csrWordOf('senvcfg');
 const SEPC = csrWordOf('sepc');
 const STIMECMP = csrWordOf('stimecmp');
 const STVEC = csrWordOf('stvec');
+
+/** The bit of mcountinhibit that stops a counter: CY or IR. */
+const inhibitBit = (offset: number): number => (offset === CYCLE_OFFSET ? 1 : 4);
 
 export class CsrFile {
   readonly #hart: CsrOwner;
@@ -197,7 +201,6 @@ export class CsrFile {
       case CSR.marchid:
       case CSR.mimpid:
       case CSR.mconfigptr:
-      case CSR.mcountinhibit:
         return this.#give(0, 0);
       case CSR.mseccfg:
         return this.#give(this.#hart.translation.pmp.mseccfg, 0);
@@ -315,8 +318,10 @@ export class CsrFile {
       case CSR.mkeys:
         this.#hart.setKeys(low, high);
         return;
-      case CSR.misa:
       case CSR.mcountinhibit:
+        this.#inhibit(low);
+        return;
+      case CSR.misa:
       case CSR.tselect:
       case CSR.tdata1:
         return;
@@ -366,8 +371,14 @@ export class CsrFile {
     );
   }
 
+  /** Whether a counter stands still: its cell holds the count, and not what to add to instret. */
+  #isInhibited(offset: number): boolean {
+    return (this.#low(MCOUNTINHIBIT) & inhibitBit(offset)) !== 0;
+  }
+
   /** A counter: instructions retired before this one, and what software added by writing it. */
   #giveCount(offset: number): true {
+    if (this.#isInhibited(offset)) return this.#give(this.#low(offset), this.#high(offset));
     const low = (this.#words[this.#block + INSTRET] as number) >>> 0;
     const high = this.#words[this.#block + INSTRET + 1] as number;
     const sum = low + (this.#low(offset) >>> 0);
@@ -376,10 +387,32 @@ export class CsrFile {
 
   /** The next instruction reads what was written: this one adds no count (vol. II §3.1.10). */
   #setCount(offset: number, low: number, high: number): void {
+    if (this.#isInhibited(offset)) {
+      this.#put(offset, low, high);
+      return;
+    }
     this.#put(offset, 0, 0);
     this.#giveCount(offset);
     const from = (low >>> 0) - (this.low >>> 0) - 1;
     this.#put(offset, from | 0, (high - this.high - (from < 0 ? 1 : 0)) | 0);
+  }
+
+  /**
+   * Stops and starts cycle and instret (vol. II §3.1.12); the others read as zero, and so do their bits.
+   * The instruction that stops a counter is the last one that it counts.
+   */
+  #inhibit(bits: number): void {
+    for (const offset of [CYCLE_OFFSET, INSTRET_OFFSET]) {
+      const bit = inhibitBit(offset);
+      const was = this.#low(MCOUNTINHIBIT) & bit;
+      if (was === (bits & bit)) continue;
+      this.#giveCount(offset);
+      const { low, high } = this;
+      this.#put(MCOUNTINHIBIT, this.#low(MCOUNTINHIBIT) ^ bit, 0);
+      const isStopping = was === 0;
+      const next = isStopping ? (low + 1) | 0 : low;
+      this.#setCount(offset, next, isStopping && next === 0 ? (high + 1) | 0 : high);
+    }
   }
 }
 
@@ -399,6 +432,7 @@ const CELL_NUMBERS: ReadonlyMap<number, CsrCell> = new Map<number, CsrCell>([
   [CSR.mtval, 'mtval'],
   [CSR.mcounteren, 'mcounteren'],
   [CSR.menvcfg, 'menvcfg'],
+  [CSR.mcountinhibit, 'mcountinhibit'],
   [CSR.stvec, 'stvec'],
   [CSR.sscratch, 'sscratch'],
   [CSR.sepc, 'sepc'],
