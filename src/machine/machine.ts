@@ -23,7 +23,7 @@ import { RAM_BASE } from './physical-map.ts';
 
 /** What the machine implements, for the device tree. */
 export const ISA_STRING =
-  'rv64imac_zicbop_zicntr_zicond_zicsr_zifencei_zihintpause_zca_zcb_zba_zbb_zbs_sstc_svade_svadu_svinval_svnapot_svpbmt';
+  'rv64imac_zicbop_zicntr_zicond_zicsr_zifencei_zihintpause_zca_zcb_zba_zbb_zbs_smepmp_sstc_svade_svadu_svinval_svnapot_svpbmt';
 
 export interface MachineSpec extends Peripherals {
   readonly harts: number;
