@@ -308,9 +308,14 @@ export class Hart implements CsrOwner {
     this.words[this.#block + INSTRET + 1] = Math.floor(next / 2 ** 32);
   }
 
-  /** Reset state (vol. II §3.4): M-mode, everything off, at the given address. */
+  /**
+   * Reset state (vol. II §3.4): M-mode, everything off, at the given address. Lines that others raise stay
+   * as they are, and so does what others ask: they may do so at this very moment, and do it once.
+   */
   reset(pcLow: number, pcHigh: number): void {
-    this.words.fill(0, this.#block, this.#block + HartBlock.sizeBytes / 4);
+    for (let word = 0; word < HartBlock.sizeBytes / 4; word++)
+      if (word !== MIP && word !== PENDING_WORD) this.words[this.#block + word] = 0;
+    Atomics.and(this.words, this.#block + MIP, ~((1 << IRQ.MTI) | (1 << IRQ.STI)));
     this.jit?.reset();
     this.#setMode(PRIVILEGE.M);
     this.setWord(IS_HOSTED, this.machineMode === undefined ? 0 : 1);

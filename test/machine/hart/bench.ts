@@ -84,6 +84,8 @@ export class Bench {
   reset(): void {
     for (const [id, hart] of this.harts.entries()) {
       this.current = id;
+      hart.set('mip', 0); // the lines of the test before
+      hart.set('pending', 0);
       hart.reset(0x8000_0000 | 0, 0);
       this.setCsr('mtvec', TRAP_PAGE);
     }
