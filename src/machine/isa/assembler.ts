@@ -8,7 +8,8 @@
  */
 import { CSR } from '../csr-numbers.ts';
 import { extract } from './decoder.ts';
-import { REGISTER_NAMES } from './disassembler.ts';
+import { ROUND, ROUND_DYNAMIC } from '../fp/format.ts';
+import { FLOAT_REGISTER_NAMES, REGISTER_NAMES } from './disassembler.ts';
 import { INSTRUCTIONS, type Field, type Instruction, type Operands } from './table.ts';
 
 /** A line that cannot be assembled; the message names it. */
@@ -143,9 +144,10 @@ function assembleLine(
   const given = rest.split(/[,()]/).map((text) => text.trim());
   const texts = given.filter((text) => text !== '');
   const wanted = operandNames(instruction);
-  // An address without an offset: `(a0)` for `0(a0)`.
-  const missing = wanted.indexOf('imm');
-  if (texts.length === wanted.length - 1 && missing >= 0) texts.splice(missing, 0, '0');
+  // What need not be said: the offset of `(a0)`, and the rounding mode.
+  const optional = wanted.findIndex((kind) => kind in UNSAID);
+  if (texts.length === wanted.length - 1 && optional >= 0)
+    texts.splice(optional, 0, UNSAID[wanted[optional] as string] as string);
   if (texts.length !== wanted.length)
     throw new AssemblyError(`${plainName(name)} takes ${instruction.syntax || 'no operands'}`);
   for (const [index, kind] of wanted.entries()) {
@@ -155,6 +157,8 @@ function assembleLine(
   }
   return encode(instruction, values, ORDERING[ORDERED.exec(name)?.[2] ?? ''] ?? 0);
 }
+
+const UNSAID: Readonly<Record<string, string>> = { imm: '0', rm: 'dyn', exact: 'rne' };
 
 function operandNames({ syntax }: Instruction): string[] {
   if (syntax === 'none') return [];
@@ -183,9 +187,24 @@ function operandOf(
       return { role: 'imm', value: orderingSet(text) << 4 };
     case 'succ':
       return { role: 'imm', value: orderingSet(text) };
+    case 'rm':
+    case 'exact':
+      return { role: 'rm', value: roundingMode(text) };
+    case 'fd':
+      return { role: 'rd', value: floatRegister(text) };
+    case 'fs1':
+    case 'fs2':
+    case 'fs3':
+      return { role: `r${kind.slice(1)}` as keyof Operands, value: floatRegister(text) };
     default:
       return { role: kind as keyof Operands, value: registerNumber(text) };
   }
+}
+
+function roundingMode(text: string): number {
+  const mode = text === 'dyn' ? ROUND_DYNAMIC : ROUND[text.toUpperCase() as keyof typeof ROUND];
+  if (mode === undefined) throw new AssemblyError(`no rounding mode '${text}'`);
+  return mode;
 }
 
 const orderingSet = (text: string): number =>
@@ -196,6 +215,19 @@ const REGISTERS: ReadonlyMap<string, number> = new Map([
   ...REGISTER_NAMES.map((_, n): [string, number] => [`x${n}`, n]),
   ['fp', 8],
 ]);
+
+const FLOAT_REGISTERS: ReadonlyMap<string, number> = new Map(
+  FLOAT_REGISTER_NAMES.flatMap((name, n): [string, number][] => [
+    [name, n],
+    [`f${n}`, n],
+  ]),
+);
+
+function floatRegister(text: string): number {
+  const number = FLOAT_REGISTERS.get(text);
+  if (number === undefined) throw new AssemblyError(`no floating-point register '${text}'`);
+  return number;
+}
 
 function registerNumber(text: string): number {
   const number = REGISTERS.get(text);

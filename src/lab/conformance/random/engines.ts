@@ -7,9 +7,9 @@ import { mkdtemp, readFile, rm, truncate, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 
-import { INSTRUCTIONS } from '../../../machine/isa/table.ts';
-import { attachMachine, createMachine } from '../../../machine/machine.ts';
+import { attachMachine, createMachine, ISA_STRING } from '../../../machine/machine.ts';
 import { RAM_BASE } from '../../../machine/physical-map.ts';
+import { RESERVED_PTE_BITS } from './generate.ts';
 import type { Image } from './image.ts';
 
 /** A run that did not reach its end; the memory shows how far it came. */
@@ -29,15 +29,22 @@ const RAM_BYTES = 32 << 20;
 const MOST_INSTRUCTIONS_PER_SLOT = 4_000_000;
 const BURST = 1_000_000;
 
-/** The interpreter: its fast core, or the exact one that deterministic runs use. */
-export const interpreter =
-  (deterministic: boolean): Engine =>
+/** One of Cordon's: the fast core, the exact one of deterministic runs, or with translated code. */
+export const CORES = ['fast', 'exact', 'jit'] as const;
+export type Core = (typeof CORES)[number];
+
+/** Translated at first sight: programs that run once would else be interpreted from end to end. */
+const JIT_AFTER = 1;
+
+export const cordon =
+  (core: Core): Engine =>
   async ({ bytes, slots }) => {
     const machine = attachMachine(
       createMachine({
         harts: 1,
         ramBytes: RAM_BYTES,
-        deterministic,
+        deterministic: core === 'exact',
+        ...(core === 'jit' ? { jitAfter: JIT_AFTER } : {}),
         hasKeys: false,
         monitorBytes: 4096,
       }),
@@ -66,8 +73,8 @@ function memoryOf(machine: ReturnType<typeof attachMachine>, length: number): Ui
 export interface Qemu {
   readonly version: string;
   readonly run: Engine;
-  /** Whether it has the instruction; what it lacks is not generated. */
-  has(instruction: string): boolean;
+  /** Whether it has the instruction, or what else generated programs try; what it lacks is not generated. */
+  has(feature: string): boolean;
 }
 
 /** Properties of QEMU's `rv64` processor, and which instructions of the table need them. */
@@ -97,8 +104,18 @@ export const ERRATA: readonly { since: number; names: RegExp; what: string }[] =
     names: /^sfence\.(w\.)?inval/,
     what: 'sfence.w.inval and sfence.inval.ir do not trap in U-mode, where they are illegal (vol. II, Svinval)',
   },
+  {
+    since: 8,
+    names: new RegExp(`^${RESERVED_PTE_BITS}$`),
+    what: 'bits 60 to 54 of a leaf PTE are reserved and cause a page fault (vol. II §12.4.1), but do not',
+  },
 ];
-const inTable = (names: RegExp): boolean => INSTRUCTIONS.some(({ name }) => names.test(name));
+/** Those that add no instruction. */
+const OTHER_EXTENSIONS = ['svnapot', 'svpbmt', 'h', 'v', 'zfa', 'zfh', 'zfhmin', 'Zfh', 'Zfhmin'];
+const [BASE = '', ...NAMED] = ISA_STRING.split('_');
+/** Cordon has it, so QEMU is to have it, and not otherwise. */
+const isWanted = (extension: string): boolean =>
+  extension.length === 1 ? BASE.slice(4).includes(extension) : NAMED.includes(extension);
 const QEMU_TIMEOUT_MS = 30_000;
 
 /** Asks a QEMU what it is and has; undefined where there is none. */
@@ -109,10 +126,8 @@ export async function findQemu(command = 'qemu-system-riscv64'): Promise<Qemu | 
   const lacks = ERRATA.filter(({ since }) => parseInt(version, 10) < since).map(
     ({ names }) => names,
   );
-  const properties = new Map([
-    ...['h', 'v', 'zfa', 'zfh', 'zfhmin', 'Zfh', 'Zfhmin'].map((name) => [name, false] as const),
-    ...EXTENSIONS.map(([name, instructions]) => [name, inTable(instructions)] as const),
-  ]);
+  const names = [...EXTENSIONS.map(([name]) => name), ...OTHER_EXTENSIONS];
+  const properties = new Map(names.map((name) => [name, isWanted(name)]));
   // Releases know different properties; they name the first that they do not know.
   for (;;) {
     const check = [
@@ -129,7 +144,7 @@ export async function findQemu(command = 'qemu-system-riscv64'): Promise<Qemu | 
   return {
     version,
     run: runOnQemu(command, cpuOf(properties)),
-    has: (instruction) => !lacks.some((names) => names.test(instruction)),
+    has: (feature) => !lacks.some((names) => names.test(feature)),
   };
 }
 

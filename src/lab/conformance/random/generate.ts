@@ -50,14 +50,17 @@ export interface GenerateOptions {
   readonly modes: readonly Mode[];
 }
 
+const SP = 2;
 /** Hold addresses; sp and three registers that compressed instructions can name. */
-const POINTERS = [2, 8, 9, 15];
+const POINTERS = [SP, 8, 9, 15];
 /**
  * Where LR and SC go: always to pages that can be written. Whether an SC that fails anyway may raise a
  * page fault first is the machine's choice, and QEMU's is another than ours.
  */
 const LOCK = 9;
 const SAFE_PAGES = 2;
+/** Behind the last one lie the page tables: nothing says when a change to them is seen. */
+const ALIAS_PAGES = SLOT.dataPages - 1;
 const COUNTER = 27;
 const EDGES = [
   0n,
@@ -128,6 +131,10 @@ interface Menu {
   readonly memory: readonly Instruction[];
   readonly harmless: readonly Instruction[];
   readonly others: readonly Instruction[];
+  /** Those of the others that never trap. */
+  readonly simple: readonly Instruction[];
+  /** Bits that a leaf PTE may have set above its PPN. */
+  readonly pteBits: readonly number[];
 }
 
 const HARMLESS = /^(c\.)?(ecall|ebreak|fence\.i|pause|sfence\..*|sinval\..*)$/;
@@ -142,6 +149,8 @@ function menuOf(has: (name: string) => boolean): Menu {
   return {
     jumps: all.filter((one) => isJump(one) && one.syntax.endsWith('target')),
     memory: all.filter((one) => 'bytes' in one.meaning && !reserves(one)),
+    pteBits: has(RESERVED_PTE_BITS) ? [...PTE_TOP, ...PTE_RESERVED] : PTE_TOP,
+    simple: all.filter(({ meaning }) => meaning.kind === 'compute'),
     harmless: all.filter(({ name }) => HARMLESS.test(name)),
     others: all.filter(
       (one) => !('bytes' in one.meaning) && !isJump(one) && one.meaning.kind !== 'exit',
@@ -153,6 +162,12 @@ function menuOf(has: (name: string) => boolean): Menu {
 const BASES = [0x4000_0000n, 0x3f_ffe0_0000n, -(1n << 38n), -0x20_0000n];
 const BAD_ADDRESSES = [0x1000n, 1n << 38n, -(1n << 39n), -1n, BigInt(RAM_BASE) + 0x3000_0000n];
 const PTE = { V: 1n, R: 2n, W: 4n, X: 8n, U: 16n, A: 64n, D: 128n } as const;
+/** The memory types of Svpbmt, and N of Svnapot. */
+const PTE_N = 63;
+const PTE_TOP = [61, 62, PTE_N];
+const PTE_RESERVED = [54, 55, 56, 57, 58, 59, 60];
+/** Not an instruction, but a thing that a machine may not have. */
+export const RESERVED_PTE_BITS = 'reserved PTE bits';
 /** Every exception but the environment calls of S, by which the handler of S ends a program. */
 const DELEGABLE = 0xb1ff;
 
@@ -321,10 +336,13 @@ class Generator {
       return { value: this.#pick(BAD_ADDRESSES) };
     // sp and s1 are aligned: compressed and atomic instructions then work more often than they trap.
     const page = this.#random.below(register === LOCK ? SAFE_PAGES : SLOT.dataPages);
-    const within = this.#chance(2) ? this.#random.below(4096) : 4096 - this.#random.below(64);
+    const within = this.#chance(2) ? this.#random.below(4096) : 4095 - this.#random.below(63);
     const offset =
-      SLOT.data + page * 4096 + (register === 2 || register === LOCK ? within & ~15 : within);
-    return { slotOffset: offset, alias: this.#mode === 'S' && this.#chance(8) };
+      SLOT.data + page * 4096 + (register === SP || register === LOCK ? within & ~15 : within);
+    return {
+      slotOffset: offset,
+      alias: this.#mode === 'S' && page < ALIAS_PAGES && this.#chance(8),
+    };
   }
 
   #status(): bigint {
@@ -356,8 +374,11 @@ class Generator {
     return [
       ...[all | PTE.X, all | PTE.X, all, all],
       ...[0, 1].map(() => {
-        const flags = BigInt(this.#random.below(256)) | (this.#chance(4) ? 0n : PTE.V);
-        return flags | PTE.A | PTE.D;
+        const flags = BigInt(this.#random.below(256)) | (this.#chance(8) ? 0n : PTE.V);
+        const top = this.#chance(6) ? this.#pick(this.#menu.pteBits) : undefined;
+        if (top === undefined) return flags;
+        // A reserved encoding of N faults; whether A and D are set before is the machine's choice.
+        return flags | (1n << BigInt(top)) | (top === PTE_N ? PTE.A | PTE.D : 0n);
       }),
     ];
   }
@@ -419,12 +440,14 @@ class Generator {
   /** One instruction with operands that suit it, as data, so that every bit is as it was drawn. */
   #word(instruction: Instruction, given: OperandValues = {}): string {
     const values: Record<string, number> = {};
-    const { operands, meaning } = instruction;
+    const { operands, meaning, syntax } = instruction;
     const touchesMemory = 'bytes' in meaning;
+    const toFloat = syntax.startsWith('fd');
     for (const [role, field] of Object.entries(operands) as [keyof OperandValues, Field][]) {
       if (field.fixed !== undefined) values[role] = field.fixed;
-      else if (role === 'imm') values[role] = this.#immediate(field);
-      else if (role === 'rd') values[role] = this.#destination(field);
+      else if (role === 'imm')
+        values[role] = operands.rd?.fixed === SP ? this.#pick([-16, 16]) : this.#immediate(field);
+      else if (role === 'rd' && !toFloat) values[role] = this.#destination(field);
       else if (role === 'rs1' && touchesMemory) values[role] = this.#pointer(field);
       else values[role] = this.#register(field);
     }
@@ -464,11 +487,11 @@ class Generator {
     return field.signed ? (value << (32 - top)) >> (32 - top) : value;
   }
 
-  /** LR, perhaps something that may break the reservation, SC to the same place. */
+  /** LR, perhaps something between that cannot trap (which may or may not end the reservation), SC to the same place. */
   #reserveAndStore(): string[] {
     const suffix = this.#pick(['.w', '.d']);
     const rs1 = LOCK;
-    const between = this.#chance(3) ? [this.#word(this.#pick(this.#menu.others))] : [];
+    const between = this.#chance(3) ? [this.#word(this.#pick(this.#menu.simple))] : [];
     return [
       this.#word(instructionNamed(`lr${suffix}`), { rs1 }),
       ...between,
@@ -505,15 +528,20 @@ class Generator {
 
   #csr(): string[] {
     const name = this.#pick(['csrrw', 'csrrs', 'csrrc', 'csrrwi', 'csrrsi', 'csrrci']);
+    if (hasFloat && this.#chance(3))
+      return [
+        this.#word(instructionNamed(name), { imm: this.#pick([CSR.fflags, CSR.frm, CSR.fcsr]) }),
+      ];
     const kind = this.#random.below(10);
-    // Status: a bit or a field at a time, so that modes change and the run goes on.
+    // Status: a bit or a field at a time, so that modes change and the run goes on; what was there before
+    // is in the log of the next trap.
     if (kind < 4) {
       const ofMachine = this.#mode === 'M' && this.#chance(2);
       const bits = this.#pick(ofMachine ? MACHINE_STATUS : SUPERVISOR_STATUS);
       const imm = ofMachine ? CSR.mstatus : CSR.sstatus;
       return [
         `li t3, ${bits}`,
-        this.#word(instructionNamed(this.#pick(['csrrs', 'csrrc'])), { imm, rs1: 28 }),
+        this.#word(instructionNamed(this.#pick(['csrrs', 'csrrc'])), { imm, rs1: 28, rd: 0 }),
       ];
     }
     const readOnly = instructionNamed(this.#pick(['csrrs', 'csrrc', 'csrrsi', 'csrrci']));

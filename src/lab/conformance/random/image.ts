@@ -115,6 +115,7 @@ const saveAndLog = (p: 'm' | 's'): string => `
   sd    t2, ${FRAME.log + LOG_ENTRY.tval}(t1)
   csrr  t2, ${p}status
   sd    t2, ${FRAME.log + LOG_ENTRY.status}(t1)
+  li    t2, 0                     # what may differ stays in the log alone
   addi  t0, t0, 1
   sd    t0, ${FRAME.traps}(t6)
 `;
@@ -145,6 +146,9 @@ short_${p}:
   ${p}ret
 `;
 
+/** ADUE, because older QEMUs update A and D whatever it says, and PBMTE (vol. II §3.1.18). */
+const MENVCFG = (1n << 61n) | (1n << 62n);
+
 const driver = (slots: number): string => `
   csrr  t0, mhartid
   bnez  t0, park
@@ -160,6 +164,8 @@ begin:
   li    t0, -1
   csrw  pmpaddr0, t0
   csrwi pmpcfg0, 0x1f             # all of memory, for everybody
+  li    t0, ${MENVCFG}
+  csrw  menvcfg, t0
   csrwi mcounteren, 7
   csrwi scounteren, 7
 next:
