@@ -51,8 +51,12 @@ const ones = (width: number): number => (width === 32 ? -1 : (1 << width) - 1);
  */
 export function encode(instruction: Instruction, values: OperandValues, rest = 0): number {
   let raw = instruction.match | rest;
-  for (const [role, field] of Object.entries(instruction.operands) as [keyof Operands, Field][]) {
-    const value = (values[role] ?? field.fixed ?? 0) - field.add;
+  const operands = Object.entries(instruction.operands) as [keyof Operands, Field][];
+  for (const [role, field] of operands) {
+    // What compressed instructions write they read as well: two roles, one field.
+    const twin = operands.find(([other, same]) => same === field && values[other] !== undefined);
+    const given = values[role] ?? (twin === undefined ? field.fixed : values[twin[0]]);
+    const value = (given ?? 0) - field.add;
     for (const [from, width, to] of field.pieces) raw |= ((value >> to) & ones(width)) << from;
     if (extract(field, raw) !== value + field.add)
       throw new AssemblyError(`${instruction.name}: ${role} cannot be ${value + field.add}`);

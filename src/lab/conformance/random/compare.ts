@@ -85,7 +85,7 @@ export const KNOWN: readonly KnownDifference[] = [
   {
     name: 'FS after an instruction that wrote flags only',
     reason:
-      'Dirty, since fcsr is part of the state (vol. II §3.1.6.6); QEMU looks at writes of f registers',
+      'Dirty, since fcsr is part of the state (vol. II, Extension Context Status in mstatus); QEMU looks at writes of f registers',
     settle: (sides) =>
       settleTraps(
         sides,

@@ -97,7 +97,7 @@ export const ERRATA: readonly { since: number; names: RegExp; what: string }[] =
   {
     since: 8,
     names: /^ctzw$/,
-    what: 'ctzw looks at the upper word where the lower is zero; its result is then 32 (vol. I §30.2)',
+    what: 'ctzw looks at the upper word where the lower is zero; its result is then 32 (vol. I, Zbb)',
   },
   {
     since: Infinity,
