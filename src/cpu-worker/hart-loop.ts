@@ -51,6 +51,7 @@ export function runHart(
         supervisor?.tick(hart);
       } while (
         end !== 'waiting' &&
+        end !== 'reserved' &&
         hart.state !== HART_STATE.STOPPED &&
         turns?.isWanted() !== true
       );
@@ -58,6 +59,7 @@ export function runHart(
       // Even after a failure: the others must be able to stop.
       turns?.give();
     }
+    if (end === 'reserved') hart.parkOnReservation();
     // WFI only hints (vol. II §3.3.3), so a pending bit that turns out to be no interrupt may end it.
     while (end === 'waiting' && hart.state === HART_STATE.PARKED && !spinForWork(hart, spins)) {
       hart.park(Infinity);
