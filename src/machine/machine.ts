@@ -9,6 +9,7 @@ import { ControlBlock, EXIT_REASON, planMemory, type MemoryPlan } from './memory
 import { createHostClock, hostTicks, type Clock } from './clock.ts';
 import { generateCore, type CoreExports } from './core/generate.ts';
 import { PENDING } from './core/hart-block.ts';
+import { DebugBlock, type DebugView } from './debug/debug-block.ts';
 import { BoardState, createBoard, type Board } from './devices/board.ts';
 import type { DriveHandle } from './devices/drive.ts';
 import { Hart, type MachineMode } from './hart.ts';
@@ -46,6 +47,8 @@ export interface Machine {
   readonly words: Int32Array;
   readonly bytes: Uint8Array;
   readonly control: ReturnType<typeof ControlBlock.at>;
+  /** What a debugger and the harts share. */
+  readonly debug: DebugView;
   readonly board: Board;
   readonly clock: Clock;
   readonly core: CoreExports;
@@ -91,7 +94,12 @@ export function attachMachine(parts: MachineParts): Machine {
   const words = new Int32Array(memory);
   const bytes = new Uint8Array(memory);
   const control = ControlBlock.at(memory, plan.control);
-  const clock = spec.deterministic ? virtualClock(control) : createHostClock(parts.clockOrigin);
+  const debug = DebugBlock.at(memory, plan.debug);
+  const paused = (): number =>
+    control.pausedHigh.load() * 2 ** 32 + (control.pausedLow.load() >>> 0);
+  const clock = spec.deterministic
+    ? virtualClock(control)
+    : createHostClock(parts.clockOrigin, paused);
   const core = new WebAssembly.Instance(module, { env: { memory: wasmMemory } })
     .exports as unknown as CoreExports;
 
@@ -101,7 +109,11 @@ export function attachMachine(parts: MachineParts): Machine {
       control.exitHart.store(hart);
     }
     control.stop.store(1);
-    for (let id = 0; id < plan.harts; id++) signalHart(words, plan, id, PENDING.STOP);
+    for (let id = 0; id < plan.harts; id++) {
+      signalHart(words, plan, id, PENDING.STOP);
+      // One that a debugger holds waits elsewhere.
+      debug.command.notify(id);
+    }
   };
 
   const board: Board = createBoard(memory, plan.devices, {
@@ -124,6 +136,7 @@ export function attachMachine(parts: MachineParts): Machine {
     words,
     bytes,
     control,
+    debug,
     board,
     clock,
     core,
@@ -136,6 +149,7 @@ export function attachMachine(parts: MachineParts): Machine {
         bus: board.bus,
         clock,
         machineTimer: board.aclint,
+        debug,
         hasKeys: spec.hasKeys,
         ...(machineMode === undefined ? {} : { machineMode }),
       }),

@@ -1,0 +1,146 @@
+/**
+ * The debugger's hold on one hart, on the hart's own thread: its command, and the points that it stops at.
+ *
+ * A point needs no change of guest memory and costs nothing elsewhere: a page that has one never enters the
+ * soft TLB, so that every fetch or access in it comes by the hart's slow path, which asks here. It follows
+ * that whoever executes code in another way (a translator) must leave out the pages that `holdsCode`
+ * names, and forget what it has of them when `refresh` returns true.
+ */
+import {
+  DEBUG_COMMAND,
+  DEBUG_REASON,
+  POINT_KIND,
+  readPoints,
+  type DebugView,
+  type Point,
+} from './debug-block.ts';
+
+/** A page as a whole number: its address has 64 bits, 12 of them zero. */
+const pageOf = (low: number, high: number): number => (high >>> 0) * 2 ** 20 + (low >>> 12);
+
+/** How far `low` is above the point, exact where it is near. */
+const distance = (low: number, high: number, point: Point): number =>
+  ((high - point.high) | 0) * 2 ** 32 + ((low >>> 0) - (point.low >>> 0));
+
+export class HartDebug {
+  readonly block: DebugView;
+  readonly #hart: number;
+  #generation = 0;
+  #points: readonly Point[] = [];
+  readonly #codePages = new Set<number>();
+  readonly #dataPages = new Set<number>();
+
+  constructor(block: DebugView, hart: number) {
+    this.block = block;
+    this.#hart = hart;
+  }
+
+  get command(): number {
+    return this.block.command.load(this.#hart);
+  }
+
+  /** Reads the points if they have changed; true: the caller has to forget what it remembers of memory. */
+  refresh(): boolean {
+    const generation = this.block.generation.load();
+    if (generation === this.#generation) return false;
+    this.#generation = generation;
+    this.#points = readPoints(this.block);
+    this.#codePages.clear();
+    this.#dataPages.clear();
+    for (const { kind, low, high, bytes } of this.#points) {
+      const first = pageOf(low, high);
+      const last = first + (((low & 0xfff) + bytes - 1) >>> 12);
+      const pages = kind === POINT_KIND.EXECUTE ? this.#codePages : this.#dataPages;
+      for (let page = first; page <= last; page++) pages.add(page);
+    }
+    return true;
+  }
+
+  /** Whether a virtual page may have a breakpoint. */
+  holdsCode(low: number, high: number): boolean {
+    return this.#codePages.size > 0 && this.#codePages.has(pageOf(low, high));
+  }
+
+  /** Whether anything is watched. */
+  get watchesData(): boolean {
+    return this.#dataPages.size > 0;
+  }
+
+  /** Whether a virtual page has bytes that are watched. */
+  holdsData(low: number, high: number): boolean {
+    return this.#dataPages.has(pageOf(low, high));
+  }
+
+  /** Stops at the instruction at an address if there is a breakpoint. */
+  stopsFetch(low: number, high: number): boolean {
+    return this.#stopAt(
+      (point) => point.kind === POINT_KIND.EXECUTE && distance(low, high, point) === 0,
+    );
+  }
+
+  /** Stops before an access if some of its bytes are watched for it. */
+  stopsAccess(low: number, high: number, bytes: number, kinds: number): boolean {
+    return this.#stopAt((point) => {
+      const from = distance(low, high, point);
+      return (point.kind & kinds) !== 0 && from < point.bytes && -from < bytes;
+    });
+  }
+
+  #stopAt(hits: (point: Point) => boolean): boolean {
+    const index = this.#points.findIndex(hits);
+    if (index < 0) return false;
+    this.block.point.store(this.#hart, index);
+    this.block.reason.store(this.#hart, DEBUG_REASON.POINT);
+    return true;
+  }
+
+  /** The hart has made its one step. */
+  stepped(): void {
+    this.block.command.compareExchange(this.#hart, DEBUG_COMMAND.STEP, DEBUG_COMMAND.HALT);
+    if (this.block.reason.load(this.#hart) !== DEBUG_REASON.POINT)
+      this.block.reason.store(this.#hart, DEBUG_REASON.STEPPED);
+  }
+
+  /** A point stopped the hart: it stays until it is told to go on. */
+  halted(): void {
+    this.block.command.compareExchange(this.#hart, DEBUG_COMMAND.RUN, DEBUG_COMMAND.HALT);
+  }
+
+  /**
+   * Stands still until the debugger says otherwise, or the machine stops. Only on a thread of the hart's
+   * own, and not while the hart holds a turn.
+   */
+  rest(answer: (question: string) => string, isStopped: () => boolean): void {
+    const { command, resting, changes } = this.block;
+    for (;;) {
+      const now = command.load(this.#hart);
+      if (isStopped() || (now !== DEBUG_COMMAND.HALT && now !== DEBUG_COMMAND.ASK)) break;
+      if (now === DEBUG_COMMAND.ASK) {
+        writeMessage(this.block, answer(readMessage(this.block)));
+        command.store(this.#hart, DEBUG_COMMAND.HALT);
+        command.notify(this.#hart);
+        continue;
+      }
+      if (resting.exchange(this.#hart, 1) === 0) {
+        changes.add(1);
+        changes.notify();
+      }
+      command.wait(this.#hart, DEBUG_COMMAND.HALT);
+    }
+    resting.store(this.#hart, 0);
+  }
+}
+
+const encoder = new TextEncoder();
+const decoder = new TextDecoder();
+
+/** Puts a message into the block. @throws RangeError if it does not fit */
+export function writeMessage(block: DebugView, text: string): void {
+  const encoded = encoder.encode(text);
+  block.message.set(encoded);
+  block.messageBytes.store(encoded.length);
+}
+
+/** The message in the block, by way of a private copy: a decoder may not read shared memory. */
+export const readMessage = (block: DebugView): string =>
+  decoder.decode(block.message.slice(0, block.messageBytes.load()));
