@@ -39,3 +39,11 @@ export function parseSeconds(text: string): number {
   }
   return seconds;
 }
+
+export function parsePort(text: string): number {
+  const port = Number(text);
+  if (!/^\d+$/.test(text) || port > 65535) {
+    throw new InvalidArgumentError('Give a port from 1 to 65535, or 0 for any that is free.');
+  }
+  return port;
+}

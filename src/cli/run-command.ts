@@ -2,7 +2,7 @@
 import { Option, type Command } from 'commander';
 
 import { MECHANISMS, type MechanismName } from '../policy/contexts.ts';
-import { parseHarts, parseMemory, parseSeconds } from './option-values.ts';
+import { parseHarts, parseMemory, parsePort, parseSeconds } from './option-values.ts';
 
 export interface RunOptions {
   readonly harts: number;
@@ -20,6 +20,8 @@ export interface RunOptions {
   readonly plain?: boolean;
   readonly tui?: boolean;
   readonly record?: string;
+  readonly gdb?: number;
+  readonly wait?: boolean;
   readonly json?: boolean;
 }
 
@@ -56,6 +58,8 @@ export function registerRunCommands(program: Command): void {
     .option('--seconds <t>', "stop after so many seconds of the machine's time", parseSeconds)
     .option('--tui', 'show harts, gates, events and console on a dashboard')
     .option('--record <file>', 'write what the dashboard sees to a file, for cordon replay')
+    .option('--gdb <port>', 'let gdb attach at a port of 127.0.0.1; 0 takes any', parsePort)
+    .option('--wait', 'with --gdb: stand at the first instruction until gdb goes on')
     .option('--plain', 'leave the terminal as it is, even if there is one')
     .option('--json', 'print one JSON object on stdout; the console goes to stderr')
     .addHelpText(
@@ -66,6 +70,7 @@ Examples:
   $ echo 'ls /bin' | cordon run                   feed it from a pipe; it ends with its input
   $ cordon run --deterministic --seed 7 --json    a run that can be repeated bit for bit
   $ cordon run --kernel bare.elf --seconds 10     a kernel of your own, M-mode or S-mode
+  $ cordon run --harts 4 --gdb 1234 --wait        gdb-multiarch build/kernel.elf -ex 'target remote :1234'
 
 At a terminal every key goes to the guest; Ctrl-A X quits. With --json or --deterministic and no --script
 nobody types: our own kernel then runs /etc/check.sh, a few seconds of everything, and powers off.

@@ -14,6 +14,7 @@ import {
 } from '../machine/devices/drive.ts';
 import { BootError } from '../nested-kernel/boot.ts';
 import { CommandError, EXIT } from './errors.ts';
+import { debugged } from './gdb.ts';
 import type { RunOptions } from './run-command.ts';
 import { recorded } from './record.ts';
 import { chooseGuest, readInput } from './run-guest.ts';
@@ -47,8 +48,10 @@ export async function run(options: RunOptions): Promise<number> {
       ...(options.seconds === undefined ? {} : { seconds: options.seconds }),
       ...(typist === undefined ? {} : { typist }),
     });
-    return await recorded(session, { file: options.record }, async () =>
-      options.tui === true ? await show(session) : await converse(session, options),
+    return await debugged(session, options, async () =>
+      recorded(session, { file: options.record }, async () =>
+        options.tui === true ? await show(session) : await converse(session, options),
+      ),
     );
   } finally {
     if (drive !== undefined) closeDrive(drive);

@@ -149,6 +149,17 @@ export class Session {
     return this.spec.harts;
   }
 
+  /** What the image says of its domains, if anything keeps them apart: under `none` nothing does. */
+  get separation(): Contexts | undefined {
+    const { firmware } = this.spec;
+    return firmware?.mechanism === 'none' ? undefined : firmware?.contexts;
+  }
+
+  /** Whether the machine has stopped for good. */
+  get hasEnded(): boolean {
+    return this.machine.control.stop.load() !== 0;
+  }
+
   /** What the nested kernel decided at boot; null without firmware. */
   get monitorConfig(): MonitorConfig | null {
     return this.#config;
