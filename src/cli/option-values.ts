@@ -1,6 +1,7 @@
 /** Parsers of option values; commander puts the flag's name in front of their message. */
 import { InvalidArgumentError } from 'commander';
 
+import type { Exposure, Forward, TransportName } from '../lab/network/user-network.ts';
 import { MAX_HARTS } from '../machine/physical-map.ts';
 
 const SIZE_UNITS: Readonly<Record<string, number>> = { '': 1, K: 2 ** 10, M: 2 ** 20, G: 2 ** 30 };
@@ -47,3 +48,29 @@ export function parsePort(text: string): number {
   }
   return port;
 }
+
+/** `tcp:8080:80`: a port of this machine and the guest's that it leads to. One more for each `--forward`. */
+export function parseForward(text: string, before: readonly Forward[] = []): Forward[] {
+  const [, protocol, host, guest] = /^(tcp|udp):(\d+):(\d+)$/.exec(text) ?? [];
+  const [hostPort, guestPort] = [Number(host), Number(guest)];
+  if (!isPort(hostPort) || !isPort(guestPort)) {
+    throw new InvalidArgumentError(
+      "Give the protocol, a port of this machine and the guest's, such as tcp:8080:80.",
+    );
+  }
+  return [...before, { protocol: protocol as TransportName, hostPort, guestPort }];
+}
+
+/** `tcp:5000`: a port of this machine that the guest may reach. One more for each `--expose`. */
+export function parseExposure(text: string, before: readonly Exposure[] = []): Exposure[] {
+  const [, protocol, digits] = /^(tcp|udp):(\d+)$/.exec(text) ?? [];
+  const port = Number(digits);
+  if (!isPort(port)) {
+    throw new InvalidArgumentError(
+      'Give the protocol and a port of this machine, such as tcp:5000.',
+    );
+  }
+  return [...before, { protocol: protocol as TransportName, port }];
+}
+
+const isPort = (port: number): boolean => port >= 1 && port <= 65_535;

@@ -2,16 +2,29 @@
 import { Option, type Command } from 'commander';
 
 import { MECHANISMS, type MechanismName } from '../policy/contexts.ts';
-import { parseHarts, parseMemory, parsePort, parseSeconds } from './option-values.ts';
+import type { Exposure, Forward } from '../lab/network/user-network.ts';
+import {
+  parseExposure,
+  parseForward,
+  parseHarts,
+  parseMemory,
+  parsePort,
+  parseSeconds,
+} from './option-values.ts';
 
 export interface RunOptions {
   readonly harts: number;
   readonly mechanism?: MechanismName;
   readonly kernel?: string;
   readonly initrd?: string;
+  readonly firmware?: string;
   readonly drive?: string;
   readonly script?: string;
   readonly prompt: string;
+  readonly net?: boolean;
+  readonly forward?: readonly Forward[];
+  readonly expose?: readonly Exposure[];
+  readonly console: 'uart' | 'virtio';
   readonly append?: string;
   readonly deterministic?: boolean;
   readonly seed?: string;
@@ -31,7 +44,15 @@ export function registerRunCommands(program: Command): void {
   program
     .command('run')
     .description('Boot a kernel on the machine and talk to its console.')
-    .option('--kernel <file>', 'ELF executable to boot (default: our own, built if need be)')
+    .option(
+      '--kernel <file>',
+      'ELF executable or Linux Image to boot (default: our own, built if need be)',
+    )
+    .option(
+      '--firmware <what>',
+      "what runs below a kernel of your own: 'none', 'sbi' (ours), or a file such as OpenSBI's " +
+        'fw_dynamic.bin (default: none for a kernel that begins in M-mode, else sbi)',
+    )
     .option('--initrd <file>', 'cpio archive that the kernel unpacks (default: our own programs)')
     .option('--harts <n>', 'number of harts, 1 to 64', parseHarts, 1)
     .addOption(
@@ -46,6 +67,22 @@ export function registerRunCommands(program: Command): void {
       ).choices(MECHANISMS),
     )
     .option('--drive <file>', 'disk image; a deterministic run works on a copy in memory')
+    .option('--net', 'a network of its own: DHCP and a gateway at 10.0.2.2 that answers pings')
+    .option(
+      '--forward <protocol:port:port>',
+      "lead a port of this machine, on loopback, to the guest's; again for more",
+      parseForward,
+    )
+    .option(
+      '--expose <protocol:port>',
+      'let the guest reach a port of this machine at 10.0.2.2; again for more',
+      parseExposure,
+    )
+    .addOption(
+      new Option('--console <device>', 'where what you type arrives')
+        .choices(['uart', 'virtio'])
+        .default('uart'),
+    )
     .option('--append <text>', "the kernel's command line")
     .option('--script <file>', 'type the lines of a file, one at each prompt')
     .option(
@@ -71,6 +108,8 @@ Examples:
   $ cordon run --deterministic --seed 7 --json    a run that can be repeated bit for bit
   $ cordon run --kernel bare.elf --seconds 10     a kernel of your own, M-mode or S-mode
   $ cordon run --harts 4 --gdb 1234 --wait        gdb-multiarch build/kernel.elf -ex 'target remote :1234'
+  $ cordon run --kernel Image --initrd i.cpio.gz --append 'console=ttyS0'    Linux
+  $ cordon run --kernel Image --forward tcp:8080:80   reach the guest's port 80 at localhost:8080
 
 At a terminal every key goes to the guest; Ctrl-A X quits. With --json or --deterministic and no --script
 nobody types: our own kernel then runs /etc/check.sh, a few seconds of everything, and powers off.

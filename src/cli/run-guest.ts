@@ -1,10 +1,11 @@
 /** Which guest a command line means: the image, and what stands below it in M-mode. */
 import { readFileSync } from 'node:fs';
 
-import type { Firmware } from '../lab/session.ts';
+import type { SessionSpec } from '../lab/session.ts';
 import {
   ImageError,
-  kernelFromElf,
+  readFirmware,
+  readKernel,
   startsInMachineMode,
   type KernelImage,
 } from '../lab/session-image.ts';
@@ -14,14 +15,16 @@ import { CONTEXTS_SECTION, type Contexts, type MechanismName } from '../policy/c
 import { ContextsError, readContexts } from '../policy/verify.ts';
 import { CommandError, EXIT } from './errors.ts';
 
-export interface Guest {
-  readonly image: KernelImage;
-  /** Left out for a kernel that brings its own M-mode. */
-  readonly firmware?: Firmware;
-}
+/** What of a session a command line decides by naming files. */
+export type Guest = Pick<SessionSpec, 'image' | 'firmware' | 'payload' | 'initrd'>;
+
+/** Values of `--firmware` that are no files. */
+export const FIRMWARE = { NONE: 'none', SBI: 'sbi' } as const;
 
 export interface GuestOptions {
   readonly kernel?: string;
+  /** One of FIRMWARE, or a file; the kernel itself shows it if left out. */
+  readonly firmware?: string;
   readonly initrd?: string;
   readonly mechanism?: MechanismName;
   /** Says what is being built; nothing for a program that reads us. */
@@ -30,6 +33,11 @@ export interface GuestOptions {
 
 /** The bundled kernel, built if need be, or the one that is named. @throws CommandError */
 export async function chooseGuest(options: GuestOptions): Promise<Guest> {
+  if (options.kernel === undefined && options.firmware !== undefined) {
+    throw new CommandError(
+      '--firmware starts a kernel of your own; name it with --kernel, or leave --firmware out',
+    );
+  }
   return options.kernel === undefined
     ? await bundledGuest(options)
     : namedGuest(options, options.kernel);
@@ -45,11 +53,8 @@ async function bundledGuest({ mechanism, initrd, say }: GuestOptions): Promise<G
     const { image, contexts, ...own } = await bundledKernel((event) => sayProgress(say, event));
     return {
       image,
-      firmware: {
-        mechanism: mechanism ?? contexts.defaultMechanism,
-        contexts,
-        initrd: initrd === undefined ? own.initrd : readInput('--initrd', initrd, 'a cpio archive'),
-      },
+      firmware: { mechanism: mechanism ?? contexts.defaultMechanism, contexts },
+      initrd: initrd === undefined ? own.initrd : readInput('--initrd', initrd, 'a cpio archive'),
     };
   } catch (error) {
     if (error instanceof NoToolchainError) {
@@ -66,54 +71,57 @@ function sayProgress(say: (text: string) => void, event: BuildProgress): void {
   if (event.kind === 'link') say(`link ${event.output}`);
 }
 
-function namedGuest({ mechanism, initrd }: GuestOptions, path: string): Guest {
-  const bytes = readInput('--kernel', path, 'an ELF executable');
-  const image = readImage(bytes, path);
-  if (startsInMachineMode(image)) {
-    refuse(mechanism, path, 'brings M-mode software of its own');
-    if (initrd !== undefined) {
-      throw new CommandError(
-        `--initrd: '${path}' runs without firmware that could hand it over; leave it out`,
-      );
-    }
-    return { image };
+function namedGuest({ mechanism, initrd, firmware }: GuestOptions, path: string): Guest {
+  const bytes = readInput('--kernel', path, 'an ELF executable or a Linux Image');
+  const kernel = parsed('--kernel', () => readKernel(bytes, path));
+  const files =
+    initrd === undefined ? {} : { initrd: readInput('--initrd', initrd, 'a cpio archive') };
+  const contexts = contextsOf(kernel, path);
+  const below = firmware ?? (startsInMachineMode(kernel) ? FIRMWARE.NONE : FIRMWARE.SBI);
+  if (below === FIRMWARE.SBI) {
+    if (contexts === undefined) refuse(mechanism, `'${path}' was not built by a policy`);
+    return {
+      image: kernel,
+      firmware: {
+        mechanism: mechanism ?? contexts?.defaultMechanism ?? 'none',
+        ...(contexts === undefined ? {} : { contexts }),
+      },
+      ...files,
+    };
   }
-  const contexts = contextsOf(image, bytes, path);
-  if (contexts === undefined) refuse(mechanism, path, 'was not built by a policy');
-  return {
-    image,
-    firmware: {
-      mechanism: mechanism ?? contexts?.defaultMechanism ?? 'none',
-      ...(contexts === undefined ? {} : { contexts }),
-      ...(initrd === undefined ? {} : { initrd: readInput('--initrd', initrd, 'a cpio archive') }),
-    },
-  };
+  refuse(mechanism, 'this run has M-mode software of its own');
+  if (below === FIRMWARE.NONE) return { image: kernel, ...files };
+  const image = parsed('--firmware', () =>
+    readFirmware(readInput('--firmware', below, "'none', 'sbi', or a file of firmware"), below),
+  );
+  return { image, payload: kernel, ...files };
 }
 
 /** A kernel without contexts has nothing that could be kept apart. */
-function refuse(mechanism: MechanismName | undefined, path: string, why: string): void {
+function refuse(mechanism: MechanismName | undefined, why: string): void {
   if (mechanism === undefined || mechanism === 'none') return;
   throw new CommandError(
-    `--mechanism ${mechanism} needs a kernel that was cut by policies, but '${path}' ${why}; ` +
+    `--mechanism ${mechanism} needs a kernel that was cut by policies, but ${why}; ` +
       'use --mechanism none, or leave --kernel out',
   );
 }
 
-function readImage(bytes: Uint8Array, path: string): KernelImage {
+/** What a reader of files makes of one; its complaints get the flag's name. */
+function parsed<Value>(flag: string, read: () => Value): Value {
   try {
-    return kernelFromElf(bytes, path);
+    return read();
   } catch (error) {
     if (error instanceof ElfError || error instanceof ImageError) {
-      throw new CommandError(`--kernel: ${error.message}`, EXIT.INPUT);
+      throw new CommandError(`${flag}: ${error.message}`, EXIT.INPUT);
     }
     throw error;
   }
 }
 
-function contextsOf(image: KernelImage, bytes: Uint8Array, path: string): Contexts | undefined {
-  if (image.elf?.sections.some(({ name }) => name === CONTEXTS_SECTION) !== true) return undefined;
+function contextsOf({ elf }: KernelImage, path: string): Contexts | undefined {
+  if (elf?.sections.some(({ name }) => name === CONTEXTS_SECTION) !== true) return undefined;
   try {
-    return readContexts(bytes, path);
+    return readContexts(elf.bytes, path);
   } catch (error) {
     if (error instanceof ContextsError)
       throw new CommandError(`--kernel: ${error.message}`, EXIT.INPUT);

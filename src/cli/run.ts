@@ -12,11 +12,13 @@ import {
   openDrive,
   type DriveHandle,
 } from '../machine/devices/drive.ts';
+import type { Peripherals } from '../machine/devices/board.ts';
 import { BootError } from '../nested-kernel/boot.ts';
 import { CommandError, EXIT } from './errors.ts';
 import { debugged } from './gdb.ts';
 import type { RunOptions } from './run-command.ts';
 import { recorded } from './record.ts';
+import { networked } from './run-network.ts';
 import { chooseGuest, readInput } from './run-guest.ts';
 import { exitCodeOf, onEndSignals, type EndSignal } from './signals.ts';
 import { attachTerminal, ESCAPE_HELP } from './terminal.ts';
@@ -24,7 +26,7 @@ import { attachTerminal, ESCAPE_HELP } from './terminal.ts';
 /** Returns the exit code. @throws CommandError */
 export async function run(options: RunOptions): Promise<number> {
   checkOptions(options);
-  const { image, firmware } = await chooseGuest({
+  const guest = await chooseGuest({
     ...options,
     say: (text) => {
       if (options.json !== true) process.stderr.write(`${text}\n`);
@@ -37,20 +39,23 @@ export async function run(options: RunOptions): Promise<number> {
     const session = makeSession({
       harts: options.harts,
       ramBytes: options.memory,
-      image,
+      ...guest,
       mode:
         options.deterministic === true
           ? { kind: 'deterministic', seed: options.seed ?? '0' }
           : { kind: 'parallel' },
-      ...(firmware === undefined ? {} : { firmware }),
       ...(drive === undefined ? {} : { drive }),
+      ...peripheralsFor(options),
       ...bootargsOf(options),
       ...(options.seconds === undefined ? {} : { seconds: options.seconds }),
       ...(typist === undefined ? {} : { typist }),
     });
-    return await debugged(session, options, async () =>
-      recorded(session, { file: options.record }, async () =>
-        options.tui === true ? await show(session) : await converse(session, options),
+    const { forward: forwards = [], expose: exposures = [] } = options;
+    return await debugged(session, options, () =>
+      networked(session, { forwards, exposures }, () =>
+        recorded(session, { file: options.record }, () =>
+          options.tui === true ? show(session) : converse(session, options),
+        ),
       ),
     );
   } finally {
@@ -69,7 +74,39 @@ function bootargsOf({ append, kernel, script, json, deterministic }: RunOptions)
   return kernel === undefined && nobodyTypes ? { bootargs: CHECK } : {};
 }
 
-function checkOptions({ deterministic, seed, tui, json, plain }: RunOptions): void {
+/** Our own kernel has drivers for none of these; whoever brings a kernel gets random numbers at least. */
+function peripheralsFor(options: RunOptions): Peripherals {
+  const { kernel, net, forward, expose, console, deterministic, seed = '0' } = options;
+  return {
+    hasNetwork: net === true || forward !== undefined || expose !== undefined,
+    hasVirtioConsole: console === 'virtio',
+    ...(kernel === undefined
+      ? {}
+      : { entropy: deterministic === true ? { kind: 'seeded', seed } : { kind: 'host' } }),
+  };
+}
+
+const deviceFlags = ({ net, forward, expose, console }: RunOptions): string[] => [
+  ...(net === true ? ['--net'] : []),
+  ...(forward === undefined ? [] : ['--forward']),
+  ...(expose === undefined ? [] : ['--expose']),
+  ...(console === 'virtio' ? ['--console virtio'] : []),
+];
+
+function checkOptions(options: RunOptions): void {
+  const { deterministic, seed, tui, json, plain, forward, expose, kernel } = options;
+  if (deterministic === true && (forward ?? expose) !== undefined) {
+    throw new CommandError(
+      `--${forward === undefined ? 'expose' : 'forward'} brings in what no seed repeats; ` +
+        'leave it or --deterministic out (--net alone may stay)',
+    );
+  }
+  const undriven = kernel === undefined ? deviceFlags(options).at(0) : undefined;
+  if (undriven !== undefined) {
+    throw new CommandError(
+      `${undriven} is a device that our own kernel has no driver for; name a kernel with --kernel`,
+    );
+  }
   if (tui === true && (json === true || plain === true)) {
     throw new CommandError(`--tui shows the run; leave --${json === true ? 'json' : 'plain'} out`);
   }
@@ -178,6 +215,7 @@ function attachInput(session: Session, options: RunOptions, quit: () => void): (
 
 function report(result: RunResult): void {
   if (result.exit.reason === 'power-off') return;
+  if (result.exit.reason === 'tohost' && result.exit.code === 0) return;
   const repeat = result.seed === null ? '' : ` (seed ${result.seed})`;
   process.stderr.write(`cordon: ${describeExit(result)}${repeat}\n`);
 }
@@ -185,6 +223,7 @@ function report(result: RunResult): void {
 function exitCode({ reason, code }: RunExit, signalled: EndSignal | undefined): number {
   switch (reason) {
     case 'power-off':
+    case 'tohost':
       // A guest's code has 16 bits, a process's 8; a failure must not become success on the way.
       return code !== 0 && (code & 0xff) === 0 ? 1 : code & 0xff;
     case 'reset':

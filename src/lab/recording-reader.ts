@@ -70,7 +70,15 @@ const eventSchema = v.object({
 
 const totalsSchema = v.object({
   exit: v.object({
-    reason: v.picklist(['power-off', 'reset', 'time-limit', 'interrupted', 'idle', 'failure']),
+    reason: v.picklist([
+      'power-off',
+      'reset',
+      'tohost',
+      'time-limit',
+      'interrupted',
+      'idle',
+      'failure',
+    ]),
     code: integer,
     hart: v.exactOptional(integer),
     message: v.exactOptional(v.string()),

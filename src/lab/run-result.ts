@@ -9,6 +9,8 @@ export type ExitReason =
   /** The guest switched the machine off; `code` is the guest's. */
   | 'power-off'
   | 'reset'
+  /** A test program said in `tohost` how it went: `code` is 0, or the number of what failed. */
+  | 'tohost'
   /** The time given to the run was over. */
   | 'time-limit'
   /** Somebody at the host stopped it. */
@@ -117,6 +119,8 @@ export function describeExit({ exit, machineSeconds }: RunResult): string {
       return exit.code === 0 ? 'powered off' : `powered off with code ${exit.code}`;
     case 'reset':
       return 'the guest asked for a reset';
+    case 'tohost':
+      return exit.code === 0 ? 'the test passed' : `test ${exit.code} failed (tohost)`;
     case 'time-limit':
       return `stopped at the time limit, after ${machineSeconds.toFixed(3)} s on the machine`;
     case 'idle':

@@ -5,11 +5,13 @@
  * console both ways, keeps the time limit, and turns whatever ends the run into one `RunResult`.
  * It does not print and knows no terminal.
  */
-import { HART_STATE, HartBlock } from '../machine/core/hart-block.ts';
-import { createDeviceTree } from '../machine/device-tree.ts';
+import { randomUUID } from 'node:crypto';
+
+import { HartBlock } from '../machine/core/hart-block.ts';
+import { createDeviceTree, type DeviceTreeConfig } from '../machine/device-tree.ts';
 import type { Hart } from '../machine/hart.ts';
 import { attachMachine, createMachine, ISA_STRING, type Machine } from '../machine/machine.ts';
-import type { DriveHandle } from '../machine/devices/drive.ts';
+import { peripheralsOf, slotsOf, type Peripherals } from '../machine/devices/board.ts';
 import type { ConsoleEnd } from '../machine/devices/uart.ts';
 import { EXIT_REASON, hartBase } from '../machine/memory-plan.ts';
 import { RAM_BASE, TIMEBASE_HZ } from '../machine/physical-map.ts';
@@ -27,7 +29,8 @@ import type { Debugger } from './debug/debugger.ts';
 import { DeterministicDebugger } from './debug/deterministic-debugger.ts';
 import { ParallelDebugger } from './debug/parallel-debugger.ts';
 import { observedPool, oracleFor } from './observe.ts';
-import { loadImage, type KernelImage } from './session-image.ts';
+import { loadBare } from './bare.ts';
+import type { KernelImage } from './session-image.ts';
 import type { Typist } from './session-console.ts';
 import {
   denialOf,
@@ -44,7 +47,6 @@ export interface Firmware {
   readonly mechanism: MechanismName;
   /** Verified contexts of the image; left out for a foreign kernel, which is not separated. */
   readonly contexts?: Contexts;
-  readonly initrd?: Uint8Array;
   /** Invariants to switch off; tests and `cordon attack` only. */
   readonly ablate?: readonly Ablation[];
 }
@@ -59,14 +61,17 @@ export type SessionMode =
       readonly tlb?: { readonly l1Entries: number; readonly l2Entries: number };
     };
 
-export interface SessionSpec {
+export interface SessionSpec extends Peripherals {
   readonly harts: number;
   readonly ramBytes: number;
   readonly image: KernelImage;
   readonly mode: SessionMode;
   /** Left out, the guest brings its own M-mode software and every hart begins at the entry. */
   readonly firmware?: Firmware;
-  readonly drive?: DriveHandle;
+  /** The kernel that the image, firmware of the guest's own then, is to start. */
+  readonly payload?: KernelImage;
+  /** The initial RAM disk. */
+  readonly initrd?: Uint8Array;
   readonly bootargs?: string;
   /** Seconds of the machine's time after which the run ends. */
   readonly seconds?: number;
@@ -88,6 +93,7 @@ const KNOWN_REASON: Readonly<Record<number, ExitReason>> = {
   [EXIT_REASON.POWER_OFF]: 'power-off',
   [EXIT_REASON.RESET]: 'reset',
   [EXIT_REASON.FAILURE]: 'failure',
+  [EXIT_REASON.TOHOST]: 'tohost',
 };
 
 /** A small first and a larger second level, as application cores of the ISA have. */
@@ -104,7 +110,9 @@ export class Session {
   readonly done: Promise<RunResult>;
   readonly #config: MonitorConfig | null;
   readonly #steering: DeterministicDebugger | undefined;
+  /** Where typing goes. The serial port's output is shown even if that is the virtio console. */
   readonly #console: ConsoleEnd;
+  readonly #consoles: readonly ConsoleEnd[];
   readonly #listeners: ((bytes: Uint8Array) => void)[] = [];
   readonly #settle: (result: RunResult) => void;
   #typed: Uint8Array = NOTHING;
@@ -125,14 +133,17 @@ export class Session {
         deterministic: mode.kind === 'deterministic',
         hasKeys: firmware?.mechanism === 'pkey',
         monitorBytes: firmware === undefined ? 0 : monitorTableBytes(spec.ramBytes),
-        ...(spec.drive === undefined ? {} : { drive: spec.drive }),
+        ...peripheralsOf(spec),
+        ...(spec.image.htif === undefined ? {} : { htif: spec.image.htif }),
       }),
     );
     this.#steering =
       mode.kind === 'deterministic' ? new DeterministicDebugger(this.machine) : undefined;
     this.debugger = this.#steering ?? new ParallelDebugger(this.machine);
-    this.#console = this.machine.board.uart.consoleEnd();
-    const seed = mode.kind === 'deterministic' ? mode.seed : String(this.machine.parts.clockOrigin);
+    const { uart, virtioConsole } = this.machine.board;
+    this.#consoles = [uart.consoleEnd(), ...(virtioConsole === undefined ? [] : [virtioConsole])];
+    this.#console = this.#consoles.at(-1) as ConsoleEnd;
+    const seed = mode.kind === 'deterministic' ? mode.seed : randomUUID();
     this.#config =
       firmware === undefined ? this.#loadBare(seed) : this.#bootFirmware(firmware, seed);
     const { promise, resolve } = Promise.withResolvers<RunResult>();
@@ -282,7 +293,8 @@ export class Session {
   }
 
   #drain(): Uint8Array {
-    const printed = this.#console.readOutput();
+    const [only, ...more] = this.#consoles.map((console) => console.readOutput());
+    const printed = more.length === 0 ? (only as Uint8Array) : Buffer.concat([only!, ...more]);
     if (printed.length > 0) for (const listener of this.#listeners) listener(printed);
     return printed;
   }
@@ -305,42 +317,44 @@ export class Session {
     });
   }
 
-  /**
-   * Without firmware all harts begin at the entry with their number in a0 and the devicetree in a1, as
-   * on QEMU's `virt` with `-bios none`.
-   */
   #loadBare(seed: string): null {
-    const { machine, spec } = this;
-    const tree = loadImage(machine, spec.image, {
-      seed,
-      ...(spec.bootargs === undefined ? {} : { bootargs: spec.bootargs }),
+    const { image, payload, initrd } = this.spec;
+    loadBare(this.machine, this.#resetHarts(image.entry), {
+      image,
+      ...(payload === undefined ? {} : { payload }),
+      ...(initrd === undefined ? {} : { initrd }),
+      tree: (at) => this.#deviceTree(seed, at === undefined ? {} : { initrd: at }),
     });
-    for (const hart of this.#resetHarts(spec.image.entry)) {
-      hart.setXNumber(10, hart.id);
-      hart.setXNumber(11, tree);
-      hart.state = HART_STATE.PARKED;
-    }
     return null;
   }
 
   /** The monitor loads the image, builds the views, and starts the boot hart. */
   #bootFirmware(firmware: Firmware, seed: string): MonitorConfig {
-    const { machine, spec } = this;
+    const { image, initrd, ramBytes } = this.spec;
     this.#resetHarts(RAM_BASE);
-    return boot(machine, {
+    return boot(this.machine, {
       ...firmware,
-      image: spec.image,
-      deviceTree: ({ reserved, initrd }) =>
-        createDeviceTree({
-          harts: spec.harts,
+      image,
+      ...(initrd === undefined ? {} : { initrd }),
+      deviceTree: ({ reserved, initrd: at }) =>
+        this.#deviceTree(seed, {
           // What the monitor keeps is no memory of the kernel's.
-          ramBytes: reserved === undefined ? spec.ramBytes : reserved.base - RAM_BASE,
-          isa: ISA_STRING,
-          virtioSlots: spec.drive === undefined ? [] : [0],
-          seed,
-          ...(spec.bootargs === undefined ? {} : { bootargs: spec.bootargs }),
-          ...(initrd === undefined ? {} : { initrd }),
+          ramBytes: reserved === undefined ? ramBytes : reserved.base - RAM_BASE,
+          ...(at === undefined ? {} : { initrd: at }),
         }),
+    });
+  }
+
+  #deviceTree(seed: string, placed: Partial<DeviceTreeConfig>): Uint8Array {
+    const { harts, ramBytes, bootargs } = this.spec;
+    return createDeviceTree({
+      harts,
+      ramBytes,
+      isa: ISA_STRING,
+      virtioSlots: slotsOf(this.spec),
+      seed,
+      ...(bootargs === undefined ? {} : { bootargs }),
+      ...placed,
     });
   }
 
@@ -381,7 +395,7 @@ export class Session {
       tlb,
       machineSeconds: this.machineSeconds,
       hostSeconds: (performance.now() - this.#startedAt) / 1000,
-      consoleDropped: this.#console.dropped(),
+      consoleDropped: this.#consoles.reduce((sum, console) => sum + console.dropped(), 0),
     };
   }
 

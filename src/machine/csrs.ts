@@ -20,8 +20,11 @@ const MSTATUS_WRITABLE = 0x007e19aa;
 /** STCE is bit 63 (Sstc). */
 const MENVCFG_HIGH_STCE = 1 << 31;
 const ENVCFG_FIOM = 1;
-/** RV64IMAC with S and U. */
-const MISA_LOW = (1 << 0) | (1 << 2) | (1 << 8) | (1 << 12) | (1 << 18) | (1 << 20);
+/** A bit a letter (vol. II §3.1.1). */
+const MISA_LOW = [...'abcimsu'].reduce(
+  (all, letter) => all | (1 << (letter.charCodeAt(0) - 97)),
+  0,
+);
 const MISA_HIGH = 2 << 30;
 
 /** What became of a CSR instruction. */

@@ -12,6 +12,7 @@
 export const EM_RISCV = 243;
 export const ET_REL = 1;
 export const ET_EXEC = 2;
+export const ET_DYN = 3;
 export const PT_LOAD = 1;
 export const PF_X = 1;
 export const PF_W = 2;
@@ -127,13 +128,18 @@ export interface ElfFile {
 }
 
 /** What the caller can use; anything else in the file is refused. */
-export type ElfKind = 'executable' | 'relocatable';
+export type ElfKind = 'executable' | 'relocatable' | 'loadable';
 
-const ELF_TYPE: Readonly<Record<ElfKind, number>> = { executable: ET_EXEC, relocatable: ET_REL };
+/** An executable may also be linked for no address in particular. */
+const ELF_TYPES: Readonly<Record<ElfKind, readonly [number, ...number[]]>> = {
+  executable: [ET_EXEC],
+  relocatable: [ET_REL],
+  loadable: [ET_EXEC, ET_DYN],
+};
 const TYPE_NAME: Readonly<Record<number, string>> = {
   1: 'a relocatable',
   2: 'an executable',
-  3: 'a shared object',
+  [ET_DYN]: 'a shared object',
   4: 'a core file',
 };
 
@@ -243,9 +249,9 @@ function readHeader(r: Reader, kind: ElfKind): Header {
   if (r.u8(5) !== 1) r.fail(5, 'not little-endian (EI_DATA is not ELFDATA2LSB)');
   if (r.u8(6) !== 1 || r.u32(20) !== 1) r.fail(6, 'unknown ELF version');
   const type = r.u16(16);
-  if (type !== ELF_TYPE[kind]) {
+  if (!ELF_TYPES[kind].includes(type)) {
     const found = TYPE_NAME[type] ?? `a file of type ${type}`;
-    r.fail(16, `${found}, where ${TYPE_NAME[ELF_TYPE[kind]]} is needed`);
+    r.fail(16, `${found}, where ${TYPE_NAME[ELF_TYPES[kind][0]]} is needed`);
   }
   const machine = r.u16(18);
   if (machine !== EM_RISCV) r.fail(18, `made for machine ${machine}, not RISC-V (${EM_RISCV})`);

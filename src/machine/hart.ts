@@ -35,6 +35,7 @@ import { IRQ } from './csr-numbers.ts';
 import { DEBUG_COMMAND, POINT_KIND, type DebugView } from './debug/debug-block.ts';
 import { HartDebug } from './debug/hart-debug.ts';
 import { DecodeCache, writeRecord } from './decode-cache.ts';
+import type { Htif } from './devices/htif.ts';
 import { EXIT } from './isa/table.ts';
 import { hartBase, type MemoryPlan } from './memory-plan.ts';
 import { RAM_BASE } from './physical-map.ts';
@@ -65,6 +66,7 @@ export interface HartEnvironment {
   readonly machineTimer: { timerDeadline(hart: number): number };
   readonly debug: DebugView;
   readonly hasKeys: boolean;
+  readonly htif?: Htif;
   readonly machineMode?: MachineMode;
 }
 
@@ -130,6 +132,7 @@ export class Hart implements CsrOwner {
   readonly #data: DataView;
   readonly #bus: Bus;
   readonly #machineTimer: HartEnvironment['machineTimer'];
+  readonly #htif: Htif | undefined;
   readonly #decodeCache: DecodeCache;
   /** The result of `readCsr` and of other 64-bit reads: two halves. */
   low = 0;
@@ -157,6 +160,7 @@ export class Hart implements CsrOwner {
     this.#bus = environment.bus;
     this.clock = environment.clock;
     this.#machineTimer = environment.machineTimer;
+    this.#htif = environment.htif;
     this.machineMode = environment.machineMode;
     this.debug = new HartDebug(environment.debug, this.id);
     this.#decodeCache = new DecodeCache(
@@ -174,6 +178,7 @@ export class Hart implements CsrOwner {
       ramBase: RAM_BASE,
       ramBytes: plan.ramBytes,
       hasKeys: environment.hasKeys,
+      watchedPage: environment.htif?.page ?? 0,
       decodeCache: this.#decodeCache,
     });
     if (this.machineMode !== undefined) this.translation.pmp.open();
@@ -209,11 +214,25 @@ export class Hart implements CsrOwner {
 
   /** A word of the hart block. */
   get(field: keyof typeof at): number {
-    return this.words[this.#block + wordOf(field)] as number;
+    return this.word(wordOf(field));
   }
 
   set(field: keyof typeof at, value: number): void {
-    this.words[this.#block + wordOf(field)] = value;
+    this.setWord(wordOf(field), value);
+  }
+
+  /** The same by its index (`wordOf`, `csrWordOf`), for those who cannot afford to look a name up. */
+  word(index: number): number {
+    return this.words[this.#block + index] as number;
+  }
+
+  setWord(index: number, value: number): void {
+    this.words[this.#block + index] = value;
+  }
+
+  /** A 64-bit cell by its index. */
+  setPair(index: number, low: number, high: number): void {
+    this.#put(index, low, high);
   }
 
   get mode(): number {
@@ -270,12 +289,12 @@ export class Hart implements CsrOwner {
   }
 
   count(name: Counter, by = 1): void {
-    const index = counterIndex[name];
-    this.counters[index] = (this.counters[index] as number) + by;
+    this.tally(counterIndex[name], by);
   }
 
-  #tally(index: number): void {
-    this.counters[index] = (this.counters[index] as number) + 1;
+  /** Counts by the counter's index. */
+  tally(index: number, by = 1): void {
+    this.counters[index] = (this.counters[index] as number) + by;
   }
 
   counter(name: Counter): number {
@@ -411,7 +430,7 @@ export class Hart implements CsrOwner {
           this.#csrInstruction(this.#exitImmediate());
           break;
         case EXIT.ECALL:
-          this.#tally(COUNT_ECALLS);
+          this.tally(COUNT_ECALLS);
           this.trap(
             this.mode === PRIVILEGE.U
               ? CAUSE.ECALL_U
@@ -446,7 +465,7 @@ export class Hart implements CsrOwner {
             break;
           }
           this.#advance(4);
-          this.#tally(COUNT_WFI);
+          this.tally(COUNT_WFI);
           if (!this.#mayWake()) return 'waiting';
           this.#takeInterrupt();
           break;
@@ -546,7 +565,7 @@ export class Hart implements CsrOwner {
 
   /** Takes an exception (vol. II §3.1.7, §3.1.8): to S if it is delegated, else to M. */
   trap(cause: number, tvalLow: number, tvalHigh: number): void {
-    this.#tally(COUNT_TRAPS);
+    this.tally(COUNT_TRAPS);
     const toS = this.mode <= PRIVILEGE.S && ((this.#low(MEDELEG) >>> cause) & 1) === 1;
     if (toS) this.#enterS(cause, 0, tvalLow, tvalHigh);
     else this.#enterM(cause, 0, tvalLow, tvalHigh);
@@ -644,13 +663,13 @@ export class Hart implements CsrOwner {
     const forM = pending & ~delegated;
     const forS = pending & delegated;
     if (forM !== 0 && (mode < PRIVILEGE.M || (status & MSTATUS_BITS.MIE) !== 0)) {
-      this.#tally(COUNT_INTERRUPTS);
+      this.tally(COUNT_INTERRUPTS);
       this.#enterM(highest(forM), 1 << 31, 0, 0);
     } else if (
       forS !== 0 &&
       (mode < PRIVILEGE.S || (mode === PRIVILEGE.S && (status & MSTATUS_BITS.SIE) !== 0))
     ) {
-      this.#tally(COUNT_INTERRUPTS);
+      this.tally(COUNT_INTERRUPTS);
       this.#enterS(highest(forS), 1 << 31, 0, 0);
     }
   }
@@ -865,6 +884,7 @@ export class Hart implements CsrOwner {
       } else if (bytes === 4) this.#data.setInt32(host, low, true);
       else if (bytes === 2) this.#data.setInt16(host, low, true);
       else this.#data.setInt8(host, low);
+      this.#htif?.stored(this.id);
       return true;
     }
     return bytes === 8
@@ -990,7 +1010,7 @@ export class Hart implements CsrOwner {
 
   /** sfence.vma for every address, of one ASID or (`asid` < 0) of all. */
   fenceAll(asid: number): void {
-    this.#tally(COUNT_FENCES_ALL);
+    this.tally(COUNT_FENCES_ALL);
     if (asid < 0) this.translation.flushAll();
     else this.translation.flushAsid(asid);
     if (this.#modelEntries > 0)
@@ -999,7 +1019,7 @@ export class Hart implements CsrOwner {
 
   /** sfence.vma for one address. */
   fencePage(low: number, high: number, asid: number): void {
-    this.#tally(COUNT_FENCES_PAGE);
+    this.tally(COUNT_FENCES_PAGE);
     this.translation.flushPage(low, high, asid);
     if (this.#modelEntries > 0) {
       const page = (BigInt(high >>> 0) << 32n) | BigInt(low >>> 0);
@@ -1096,7 +1116,7 @@ export class Hart implements CsrOwner {
   /** Installs a root and ASID; translations of other roots and ASIDs stay where they are. */
   setSatp(low: number, high: number): void {
     this.#put(SATP, low, high); // the PPN has 44 bits, the ASID 16: every bit is kept
-    this.#tally(COUNT_SATP_WRITES);
+    this.tally(COUNT_SATP_WRITES);
     if (this.#modelEntries > 0) this.#modelAsid();
     this.translation.select();
   }
@@ -1104,7 +1124,7 @@ export class Hart implements CsrOwner {
   /** Rights over the protection keys: bit 2k access, bit 2k+1 write. */
   setKeys(low: number, high: number): void {
     this.#put(MKEYS, low, high);
-    this.#tally(COUNT_KEY_WRITES);
+    this.tally(COUNT_KEY_WRITES);
     this.translation.select();
   }
 }

@@ -10,16 +10,23 @@ import { createHostClock, hostTicks, type Clock } from './clock.ts';
 import { generateCore, type CoreExports } from './core/generate.ts';
 import { PENDING } from './core/hart-block.ts';
 import { DebugBlock, type DebugView } from './debug/debug-block.ts';
-import { BoardState, createBoard, type Board } from './devices/board.ts';
-import type { DriveHandle } from './devices/drive.ts';
+import {
+  BoardState,
+  createBoard,
+  peripheralsOf,
+  type Board,
+  type Peripherals,
+} from './devices/board.ts';
+import { Htif, type HtifCells } from './devices/htif.ts';
 import { Hart, type MachineMode } from './hart.ts';
 import { setInterruptLine, signalHart } from './hart-lines.ts';
 import { RAM_BASE } from './physical-map.ts';
 
 /** What the machine implements, for the device tree. */
-export const ISA_STRING = 'rv64imac_zicntr_zicsr_zifencei_zihintpause_sstc';
+export const ISA_STRING =
+  'rv64imac_zicbop_zicntr_zicond_zicsr_zifencei_zihintpause_zca_zcb_zba_zbb_zbs_sstc';
 
-export interface MachineSpec {
+export interface MachineSpec extends Peripherals {
   readonly harts: number;
   readonly ramBytes: number;
   /** Harts run on one thread under a scheduler and time is counted in instructions. */
@@ -28,7 +35,8 @@ export interface MachineSpec {
   readonly hasKeys: boolean;
   /** Bytes of shared tables that the monitor wants. */
   readonly monitorBytes: number;
-  readonly drive?: DriveHandle;
+  /** Where the guest talks to the host through its own RAM, if it does. */
+  readonly htif?: HtifCells;
 }
 
 /** The parts of a machine that threads share; can be posted. */
@@ -116,12 +124,13 @@ export function attachMachine(parts: MachineParts): Machine {
     }
   };
 
+  const ram = { memory, byteOffset: plan.ram, sizeBytes: plan.ramBytes };
   const board: Board = createBoard(memory, plan.devices, {
+    ...peripheralsOf(spec),
     harts: plan.harts,
     clock,
     lines: { set: (hart, bit, level) => setInterruptLine(words, plan, hart, bit, level) },
-    ram: { memory, byteOffset: plan.ram, sizeBytes: plan.ramBytes },
-    ...(spec.drive === undefined ? {} : { drive: spec.drive }),
+    ram,
     deadlineMoved: (hart) => signalHart(words, plan, hart, PENDING.TIMER),
     onExit: () => {
       const request = board.finisher.exitRequest();
@@ -129,6 +138,17 @@ export function attachMachine(parts: MachineParts): Machine {
       stop(request.kind === 'reset' ? EXIT_REASON.RESET : EXIT_REASON.POWER_OFF, request.code, -1);
     },
   });
+
+  const htif =
+    spec.htif === undefined
+      ? undefined
+      : new Htif({
+          cells: spec.htif,
+          ram,
+          ramBase: RAM_BASE,
+          put: (byte) => board.uart.put(byte),
+          onExit: (code, hart) => stop(EXIT_REASON.TOHOST, code, hart),
+        });
 
   return {
     parts,
@@ -151,6 +171,7 @@ export function attachMachine(parts: MachineParts): Machine {
         machineTimer: board.aclint,
         debug,
         hasKeys: spec.hasKeys,
+        ...(htif === undefined ? {} : { htif }),
         ...(machineMode === undefined ? {} : { machineMode }),
       }),
     stop,

@@ -38,6 +38,8 @@ export const EXIT_REASON = {
   HOST: 3,
   /** A hart could not go on: a bug of ours or a broken guest; see the log. */
   FAILURE: 4,
+  /** The guest said so in `tohost`; `exitCode` is 0 or what it gave for the failure. */
+  TOHOST: 5,
 } as const;
 
 export interface MemoryPlan {

@@ -33,7 +33,9 @@ export const UART_SOURCE = 10;
 export const UART_CLOCK_HZ = 3_686_400;
 
 /** Slots for virtio devices, one page and one interrupt source each. */
-export const VIRTIO_SLOTS = 1;
+export const VIRTIO_SLOTS = 8;
+/** What may be plugged in where; the other slots stay empty. */
+export const VIRTIO_SLOT = { BLOCK: 0, NETWORK: 1, ENTROPY: 2, CONSOLE: 3 } as const;
 const VIRTIO_BASE = 0x1000_1000;
 const VIRTIO_SLOT_BYTES = 0x1000;
 const VIRTIO_FIRST_SOURCE = 1;
@@ -46,3 +48,6 @@ export const virtioSlot = (slot: number): PhysRange => ({
 export const virtioSource = (slot: number): number => VIRTIO_FIRST_SOURCE + slot;
 
 export const RAM_BASE = 0x8000_0000;
+
+/** Firmware and its like live below; kernels that need firmware are loaded here (as on QEMU's `virt`). */
+export const KERNEL_BASE = 0x8020_0000;

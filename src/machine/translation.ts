@@ -11,14 +11,15 @@
 import type { CoreExports } from './core/generate.ts';
 import {
   csrWordOf,
+  DATA_TLB_ENTRIES,
   DataEntry,
   EMPTY_TAG_FLIP,
   FETCH_TABLE_OFFSET,
+  FETCH_TLB_ENTRIES,
   FetchEntry,
   PRIVILEGE,
   TLB_BYTES,
   TLB_CONTEXTS,
-  TLB_ENTRIES,
   wordOf,
 } from './core/hart-block.ts';
 import { SHAPE_GLOBAL, SHAPE_UNTRANSLATED, TLB_OFFSET } from './core/tlb-model.ts';
@@ -111,6 +112,8 @@ const FETCH_DECODED = FetchEntry.offset.decoded >> 2;
 /** Address bits within a superpage, by level; 0 for a page. */
 const SUPERPAGE_SHIFT = [0, 21, 30, 0] as const;
 const FETCH_SHAPE = FetchEntry.offset.shape >> 2;
+/** Words of the bits that tell which entries of a table were filled: data entries, then fetch entries. */
+const FILLED_WORDS = (DATA_TLB_ENTRIES + FETCH_TLB_ENTRIES) / 32;
 
 /**
  * Told of every translation that enters the soft TLB, and of every access that may not. `page` is the
@@ -150,6 +153,7 @@ export class Translation {
   readonly #firstPage: number;
   readonly #pages: number;
   readonly #decodeCache: DecodeCache;
+  readonly #watchedPage: number;
 
   readonly #evicted = (): void => this.flushFetch();
 
@@ -175,10 +179,8 @@ export class Translation {
    * one address has to look for them.
    */
   readonly #superpages: Int32Array = new Int32Array(2 * TLB_CONTEXTS);
-  /** Indices that were filled since a table was last empty, so that emptying it need not visit all. */
-  readonly #filled: Uint8Array = new Uint8Array(TLB_CONTEXTS * TLB_ENTRIES);
-  /** How many of them; one more than there is room for: nobody knows which. */
-  readonly #filledCount: Int32Array = new Int32Array(TLB_CONTEXTS).fill(TLB_ENTRIES + 1);
+  /** A bit for each entry that was filled since its table was last empty: emptying visits only those. */
+  readonly #filled: Int32Array = new Int32Array(TLB_CONTEXTS * FILLED_WORDS).fill(-1);
   #useClock = 0;
   #current = -1;
   #currentData = -1;
@@ -194,6 +196,8 @@ export class Translation {
     readonly ramBase: number;
     readonly ramBytes: number;
     readonly hasKeys: boolean;
+    /** Linear-memory address of a page of RAM to which no store may be remembered; 0: none. */
+    readonly watchedPage: number;
     readonly decodeCache: DecodeCache;
   }) {
     this.#core = environment.core;
@@ -205,6 +209,7 @@ export class Translation {
     this.#pages = environment.ramBytes / 4096;
     this.hasKeys = environment.hasKeys;
     this.#decodeCache = environment.decodeCache;
+    this.#watchedPage = environment.watchedPage;
   }
 
   /** A word of the hart block. */
@@ -286,20 +291,24 @@ export class Translation {
     return victim;
   }
 
+  #markFilled(context: number, index: number): void {
+    const cell = context * FILLED_WORDS + (index >>> 5);
+    this.#filled[cell] = (this.#filled[cell] as number) | (1 << (index & 31));
+  }
+
   #clear(context: number): void {
     const words = this.#words;
     const data = this.#table(context) >> 2;
-    const fetches = data + (FETCH_TABLE_OFFSET >> 2);
-    const count = this.#filledCount[context] as number;
-    const knowsAll = count <= TLB_ENTRIES;
-    for (let n = 0; n < (knowsAll ? count : TLB_ENTRIES); n++) {
-      const index = knowsAll ? (this.#filled[context * TLB_ENTRIES + n] as number) : n;
-      const empty = (index << 12) ^ EMPTY_TAG_FLIP;
-      words[data + index * DATA_WORDS + READ] = empty;
-      words[data + index * DATA_WORDS + WRITE] = empty;
-      words[fetches + index * FETCH_WORDS] = empty;
+    for (let n = 0, cell = context * FILLED_WORDS; n < DATA_TLB_ENTRIES; n += 32, cell++) {
+      for (let bits = this.#filled[cell] as number; bits !== 0; bits &= bits - 1) {
+        const index = n + lowestBit(bits);
+        const empty = (index << 12) ^ EMPTY_TAG_FLIP;
+        words[data + index * DATA_WORDS + READ] = empty;
+        words[data + index * DATA_WORDS + WRITE] = empty;
+      }
+      this.#filled[cell] = 0;
     }
-    this.#filledCount[context] = 0;
+    this.#clearFetch(context);
     this.#superpages[2 * context] = 0;
     this.#superpages[2 * context + 1] = 0;
   }
@@ -307,8 +316,14 @@ export class Translation {
   #clearFetch(context: number): void {
     const words = this.#words;
     const first = (this.#table(context) + FETCH_TABLE_OFFSET) >> 2;
-    for (let n = 0, entry = first; n < TLB_ENTRIES; n++, entry += FETCH_WORDS)
-      words[entry] = (n << 12) ^ EMPTY_TAG_FLIP;
+    const filled = context * FILLED_WORDS + DATA_TLB_ENTRIES / 32;
+    for (let n = 0, cell = filled; n < FETCH_TLB_ENTRIES; n += 32, cell++) {
+      for (let bits = this.#filled[cell] as number; bits !== 0; bits &= bits - 1) {
+        const index = n + lowestBit(bits);
+        words[first + index * FETCH_WORDS] = (index << 12) ^ EMPTY_TAG_FLIP;
+      }
+      this.#filled[cell] = 0;
+    }
   }
 
   /** Forgets every translation; tables not in use are emptied when they are next chosen. */
@@ -364,17 +379,24 @@ export class Translation {
     const words = this.#words;
     const data = this.#table(context) >> 2;
     const fetches = data + (FETCH_TABLE_OFFSET >> 2);
-    for (let n = 0; n < TLB_ENTRIES; n++) {
-      const empty = (n << 12) ^ EMPTY_TAG_FLIP;
-      const entry = data + n * DATA_WORDS;
-      const shift = SUPERPAGE_SHIFT[(words[entry + DATA_SHAPE] as number) & 3] as number;
-      if (shift !== 0) {
-        if (isInSame(words, entry + READ, shift, low, high)) words[entry + READ] = empty;
-        if (isInSame(words, entry + WRITE, shift, low, high)) words[entry + WRITE] = empty;
+    const filled = context * FILLED_WORDS;
+    for (let n = 0; n < DATA_TLB_ENTRIES + FETCH_TLB_ENTRIES; n += 32) {
+      for (let bits = this.#filled[filled + n / 32] as number; bits !== 0; bits &= bits - 1) {
+        const index = n + lowestBit(bits);
+        if (index < DATA_TLB_ENTRIES) {
+          const entry = data + index * DATA_WORDS;
+          const shift = SUPERPAGE_SHIFT[(words[entry + DATA_SHAPE] as number) & 3] as number;
+          if (shift === 0) continue;
+          const empty = (index << 12) ^ EMPTY_TAG_FLIP;
+          if (isInSame(words, entry + READ, shift, low, high)) words[entry + READ] = empty;
+          if (isInSame(words, entry + WRITE, shift, low, high)) words[entry + WRITE] = empty;
+        } else {
+          const entry = fetches + (index - DATA_TLB_ENTRIES) * FETCH_WORDS;
+          const shift = SUPERPAGE_SHIFT[(words[entry + FETCH_SHAPE] as number) & 3] as number;
+          if (shift !== 0 && isInSame(words, entry, shift, low, high))
+            words[entry] = ((index - DATA_TLB_ENTRIES) << 12) ^ EMPTY_TAG_FLIP;
+        }
       }
-      const fetch = fetches + n * FETCH_WORDS;
-      const fetchShift = SUPERPAGE_SHIFT[(words[fetch + FETCH_SHAPE] as number) & 3] as number;
-      if (fetchShift !== 0 && isInSame(words, fetch, fetchShift, low, high)) words[fetch] = empty;
     }
   }
 
@@ -387,13 +409,13 @@ export class Translation {
 
   /** Word index of the only entry that can hold an address. */
   #dataEntry(context: number, low: number): number {
-    return (this.#table(context) >> 2) + ((low >>> 12) & (TLB_ENTRIES - 1)) * DATA_WORDS;
+    return (this.#table(context) >> 2) + ((low >>> 12) & (DATA_TLB_ENTRIES - 1)) * DATA_WORDS;
   }
 
   #fetchEntry(context: number, low: number): number {
     return (
       ((this.#table(context) + FETCH_TABLE_OFFSET) >> 2) +
-      ((low >>> 12) & (TLB_ENTRIES - 1)) * FETCH_WORDS
+      ((low >>> 12) & (FETCH_TLB_ENTRIES - 1)) * FETCH_WORDS
     );
   }
 
@@ -565,18 +587,22 @@ export class Translation {
     for (let context = 0; context < TLB_CONTEXTS; context++) {
       const regime = this.#regimes[context * 5] as number;
       if (regime === -1 || (regime & 3) === PRIVILEGE.M) continue;
-      for (let n = 0; n < TLB_ENTRIES; n++) {
-        const isLive = (at: number): boolean => (((words[at] as number) >>> 12) & 0xff) === n;
-        const asid = this.#asidOf(context);
+      const asid = this.#asidOf(context);
+      const isLive = (at: number, n: number, entries: number): boolean =>
+        (((words[at] as number) >>> 12) & (entries - 1)) === n;
+      for (let n = 0; n < DATA_TLB_ENTRIES; n++) {
         const data = (this.#table(context) >> 2) + n * DATA_WORDS;
-        const rights = (isLive(data + READ) ? PTE.R : 0) | (isLive(data + WRITE) ? PTE.W : 0);
-        if (rights !== 0) {
-          const tag = isLive(data + READ) ? data + READ : data + WRITE;
-          const page = ((words[data + DATA_PAGE] as number) - this.#ram) >>> 12;
-          yield { low: words[tag] as number, high: words[tag + 1] as number, page, rights, asid };
-        }
+        const mayRead = isLive(data + READ, n, DATA_TLB_ENTRIES);
+        const mayWrite = isLive(data + WRITE, n, DATA_TLB_ENTRIES);
+        if (!mayRead && !mayWrite) continue;
+        const tag = mayRead ? data + READ : data + WRITE;
+        const page = ((words[data + DATA_PAGE] as number) - this.#ram) >>> 12;
+        const rights = (mayRead ? PTE.R : 0) | (mayWrite ? PTE.W : 0);
+        yield { low: words[tag] as number, high: words[tag + 1] as number, page, rights, asid };
+      }
+      for (let n = 0; n < FETCH_TLB_ENTRIES; n++) {
         const fetch = ((this.#table(context) + FETCH_TABLE_OFFSET) >> 2) + n * FETCH_WORDS;
-        if (!isLive(fetch)) continue;
+        if (!isLive(fetch, n, FETCH_TLB_ENTRIES)) continue;
         const page = this.#decodeCache.pageAt(words[fetch + FETCH_DECODED] as number);
         const [low, high] = [words[fetch] as number, words[fetch + 1] as number];
         yield { low, high, page, rights: PTE.X, asid };
@@ -586,12 +612,14 @@ export class Translation {
 
   /**
    * Puts the last successful translation into the TLB.
-   * @returns false if it may not be remembered: a device, or a page that PMP cuts
+   * @returns false if it may not be remembered: a device, a page that PMP cuts, or a store that is watched
    */
   remember(low: number, high: number, access: AccessKind): boolean {
     const host = this.#host;
     if (this.observer !== undefined) this.#tell(this.observer, low, high, access);
     if (host === 0 || !this.#cacheable) return false;
+    const isWatched = host === this.#watchedPage;
+    if (isWatched && access === 'store') return false;
     const words = this.#words;
     const pageLow = low & ~0xfff;
     const shape = this.#isTranslated
@@ -606,22 +634,22 @@ export class Translation {
       words[entry + 1] = high;
       words[entry + FETCH_DECODED] = decoded;
       words[entry + FETCH_SHAPE] = shape;
+      this.#markFilled(context, DATA_TLB_ENTRIES + ((low >>> 12) & (FETCH_TLB_ENTRIES - 1)));
     } else {
       const entry = this.#dataEntry(context, low);
       const mayRead = (this.#leafLow & PTE.R) !== 0 && this.#pmpAllowsPage('load');
       const mayWrite =
-        (this.#leafLow & (PTE.W | PTE.D)) === (PTE.W | PTE.D) && this.#pmpAllowsPage('store');
+        !isWatched &&
+        (this.#leafLow & (PTE.W | PTE.D)) === (PTE.W | PTE.D) &&
+        this.#pmpAllowsPage('store');
       words[entry + READ] = mayRead ? pageLow : pageLow ^ EMPTY_TAG_FLIP;
       words[entry + READ + 1] = high;
       words[entry + WRITE] = mayWrite ? pageLow : pageLow ^ EMPTY_TAG_FLIP;
       words[entry + WRITE + 1] = high;
       words[entry + DATA_PAGE] = host;
       words[entry + DATA_SHAPE] = shape;
+      this.#markFilled(context, (low >>> 12) & (DATA_TLB_ENTRIES - 1));
     }
-    const count = this.#filledCount[context] as number;
-    if (count < TLB_ENTRIES)
-      this.#filled[context * TLB_ENTRIES + count] = (low >>> 12) & (TLB_ENTRIES - 1);
-    if (count <= TLB_ENTRIES) this.#filledCount[context] = count + 1;
     if (this.#level > 0) {
       const cell = 2 * context + this.#level - 1;
       this.#superpages[cell] =
@@ -631,6 +659,9 @@ export class Translation {
     return true;
   }
 }
+
+/** The position of the lowest bit that is set. */
+const lowestBit = (bits: number): number => 31 - Math.clz32(bits & -bits);
 
 /** The address of a page; beyond 2^53 inexact, but nothing is there. */
 const addressOf = (ppnLow: number, ppnHigh: number): number => (ppnHigh * 2 ** 22 + ppnLow) * 4096;

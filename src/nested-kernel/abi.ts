@@ -5,7 +5,7 @@
  * the C side at build time. Calls follow the SBI calling convention (SBI 2.0, "Binary Encoding"):
  * `a7` = extension, `a6` = function, arguments in `a0`-`a5`, status returned in `a0`, value in `a1`.
  */
-import { MAX_HARTS, RAM_BASE } from '../machine/physical-map.ts';
+import { KERNEL_BASE, MAX_HARTS, RAM_BASE } from '../machine/physical-map.ts';
 
 /** Experimental SBI extension space (SBI 2.0: 0x08000000-0x08FFFFFF); the letters are "COR". */
 export const CORDON_EID = 0x08434f52;
@@ -97,7 +97,7 @@ export const LAYOUT = {
   WINDOW_BYTES: 0x0100_0000n,
   /** Kernel image: virtual = physical + IMAGE_OFFSET. */
   IMAGE_BASE: 0xffff_ffff_8020_0000n,
-  IMAGE_PHYS: 0x8020_0000n,
+  IMAGE_PHYS: BigInt(KERNEL_BASE),
   IMAGE_OFFSET: 0xffff_ffff_0000_0000n,
 } as const;
 

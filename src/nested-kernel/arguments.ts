@@ -10,6 +10,7 @@ import type { Hart } from '../machine/hart.ts';
 import { RAM_BASE } from '../machine/physical-map.ts';
 import { parseAddress, type GateContext, type Region } from '../policy/contexts.ts';
 import { STATUS } from './abi.ts';
+import { COUNT_OPS, SATP } from './cells.ts';
 import { CHARGE } from './charges.ts';
 import type { RuleName } from './ledger.ts';
 import { lend, takeBack } from './lend.ts';
@@ -185,11 +186,11 @@ export class Arguments {
       this.#firstPiece[n] = this.#pieces;
       const low = hart.xLow(buffer.register);
       const high = hart.xHigh(buffer.register);
-      hart.count('monitorOps', CHARGE.BUFFER);
-      if (buffer.isString) hart.count('monitorOps', CHARGE.STRING_WORD * Math.ceil(bytes / 8));
+      hart.tally(COUNT_OPS, CHARGE.BUFFER);
+      if (buffer.isString) hart.tally(COUNT_OPS, CHARGE.STRING_WORD * Math.ceil(bytes / 8));
       if (
         this.#touchesSecret(caller, low, high, bytes) ||
-        !this.#locate(hart.csrLow('satp'), caller, low, high, bytes, buffer.copiesOut)
+        !this.#locate(hart.word(SATP), caller, low, high, bytes, buffer.copiesOut)
       )
         return {
           rule: 'argument-rights',
@@ -217,7 +218,7 @@ export class Arguments {
   #lengthOf(hart: Hart, buffer: BufferPlan, caller: number): number {
     if (buffer.isString) {
       return this.#stringBytes(
-        hart.csrLow('satp'),
+        hart.word(SATP),
         caller,
         hart.xLow(buffer.register),
         hart.xHigh(buffer.register),
@@ -374,7 +375,7 @@ export class Arguments {
   copyOut(hart: Hart, words: Int32Array, frame: number, caller: number): boolean {
     const count = words[frame + AT.copies] as number;
     if (count === 0) return true;
-    const root = hart.csrLow('satp');
+    const root = hart.word(SATP);
     this.#pieces = 0;
     for (let n = 0; n < count; n++) {
       const back = frame + AT.copyBacks + n * COPY_BACK_WORDS;

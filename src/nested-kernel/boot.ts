@@ -5,6 +5,7 @@
  * `MonitorConfig` that every hart's monitor gets. No root exists that is not made here, and no table of
  * the boot survives that a view does not use.
  */
+import { loadEnclosures, loadSegments, type LoadImage } from '../machine/loader.ts';
 import type { Machine } from '../machine/machine.ts';
 import { RAM_BASE, type PhysRange } from '../machine/physical-map.ts';
 import { PTE } from '../machine/translation.ts';
@@ -38,23 +39,10 @@ export { monitorTableBytes };
 /** The image cannot be booted as asked; the message says why and what to do. */
 export class BootError extends Error {}
 
-/** A kernel as it lies in RAM. */
-export interface BootImage {
-  readonly name: string;
-  /** Physical address of the first instruction. */
-  readonly entry: number;
-  readonly segments: readonly {
-    readonly physical: number;
-    readonly data: Uint8Array;
-    /** The bytes beyond `data` are zero. */
-    readonly sizeBytes: number;
-  }[];
-}
-
 export interface BootRequest {
   readonly mechanism: MechanismName;
   readonly ablate?: readonly Ablation[];
-  readonly image: BootImage;
+  readonly image: LoadImage;
   /** Verified contexts of the image; undefined for a foreign kernel, which is not separated. */
   readonly contexts?: Contexts;
   readonly initrd?: Uint8Array;
@@ -68,8 +56,6 @@ export interface BootRequest {
 
 const RIGHTS: Record<Access, number> = { r: PTE.R, rw: PTE.R | PTE.W, rx: PTE.R | PTE.X, x: PTE.X };
 const TWO_MEGABYTES = 0x200000;
-/** Firmware and its like live below this; kernels are loaded here (as QEMU's virt board does). */
-export const KERNEL_PHYS: number = Number(LAYOUT.IMAGE_PHYS);
 
 /** Bytes of RAM that the monitor keeps for page tables. */
 export function poolBytes(ramBytes: number, harts: number): number {
@@ -77,15 +63,14 @@ export function poolBytes(ramBytes: number, harts: number): number {
   return Math.ceil((ramBytes / 16 + harts * perHart) / TWO_MEGABYTES) * TWO_MEGABYTES;
 }
 
-const pageBelow = (end: number, bytes: number): number => Math.floor((end - bytes) / 4096) * 4096;
-
-/** Loads the image and prepares the monitor. @throws BootError */
+/** Loads the image and prepares the monitor. @throws BootError, ImageError */
 export function boot(machine: Machine, request: BootRequest): MonitorConfig {
   const { plan } = machine.parts;
   const separated = request.contexts !== undefined && request.mechanism !== 'none';
   const reserved = separated ? poolBytes(plan.ramBytes, plan.harts) : 0;
   const usable = plan.ramBytes - reserved;
-  loadSegments(machine, request.image, usable);
+  const end = RAM_BASE + usable;
+  loadSegments(machine, request.image, end);
   if (request.contexts !== undefined && !separated) patchGates(machine, request.contexts);
 
   const poolFirst = RAM_FRAME + usable / 4096;
@@ -104,22 +89,14 @@ export function boot(machine: Machine, request: BootRequest): MonitorConfig {
   for (let hart = 0; hart < plan.harts; hart++) Atomics.store(shared.tables.hsm, hart, HSM.STOPPED);
 
   const { initrd } = request;
-  const end = RAM_BASE + usable;
-  const initrdAt = initrd === undefined ? end : pageBelow(end, initrd.length);
-  const tree = request.deviceTree({
-    ...(reserved === 0 ? {} : { reserved: { base: end, sizeBytes: reserved } }),
-    ...(initrd === undefined ? {} : { initrd: { base: initrdAt, sizeBytes: initrd.length } }),
+  const treeAt = loadEnclosures(machine, [request.image], end, {
+    ...(initrd === undefined ? {} : { initrd }),
+    tree: (at) =>
+      request.deviceTree({
+        ...(reserved === 0 ? {} : { reserved: { base: end, sizeBytes: reserved } }),
+        ...(at === undefined ? {} : { initrd: at }),
+      }),
   });
-  const treeAt = pageBelow(initrdAt, tree.length);
-  const imageEnd = Math.max(...request.image.segments.map((s) => s.physical + s.sizeBytes));
-  if (treeAt < imageEnd) {
-    throw new BootError(
-      `${request.image.name}: the first file system (${initrd?.length ?? 0} bytes) does not fit in RAM ` +
-        `beside the kernel; use --memory to give it more`,
-    );
-  }
-  if (initrd !== undefined) machine.load(initrdAt, initrd);
-  machine.load(treeAt, tree);
   const treeAddress = separated ? LAYOUT.DIRECT_BASE + BigInt(treeAt - RAM_BASE) : BigInt(treeAt);
   new Threads(shared.tables).create(base.bootHart);
   Atomics.store(shared.tables.hsm, 0, HSM.START_PENDING);
@@ -139,18 +116,6 @@ const NO_VIEWS: Pick<
   sealed: new SharedArrayBuffer(0),
   sealedAt: [],
 };
-
-function loadSegments(machine: Machine, image: BootImage, usable: number): void {
-  for (const { physical, data, sizeBytes } of image.segments) {
-    if (physical < RAM_BASE || physical + sizeBytes > RAM_BASE + usable) {
-      throw new BootError(
-        `${image.name}: segment at 0x${physical.toString(16)}, ${sizeBytes} bytes, does not fit in RAM ` +
-          `(0x${RAM_BASE.toString(16)}, ${Math.floor(usable / 2 ** 20)} MiB usable); use --memory to give it more`,
-      );
-    }
-    machine.load(physical, data);
-  }
-}
 
 /** Without separation every gate becomes the jump that it stands for, so one image serves all mechanisms. */
 function patchGates(machine: Machine, contexts: Contexts): void {

@@ -8,6 +8,7 @@ import { signalHart } from '../machine/hart-lines.ts';
 import { RAM_BASE } from '../machine/physical-map.ts';
 import { parseAddress } from '../policy/contexts.ts';
 import { STATUS } from './abi.ts';
+import { DOMAIN, THREAD } from './cells.ts';
 import type { Gates } from './gates.ts';
 import type { RuleName } from './ledger.ts';
 import type { Shared } from './shared.ts';
@@ -40,7 +41,7 @@ export class Domains {
     addressLow: number,
     addressHigh: number,
   ): void {
-    const thread = hart.get('thread');
+    const thread = hart.word(THREAD);
     const domain = this.#threads.domain(thread);
     hart.count('contained');
     hart.count('denials');
@@ -72,8 +73,8 @@ export class Domains {
    * @returns whether it left, and so ended the trap
    */
   check(hart: Hart): boolean {
-    const thread = hart.get('thread');
-    if (thread < 0 || hart.get('domain') <= 0) return false;
+    const thread = hart.word(THREAD);
+    if (thread < 0 || hart.word(DOMAIN) <= 0) return false;
     if (this.#gates.isStale(thread)) {
       this.#gates.unwind(hart, thread);
       return true;
@@ -125,7 +126,7 @@ export class Domains {
       this.#reset(hart, domain);
       const generation = Atomics.add(tables.domainGeneration, domain, 1) + 1;
       Atomics.add(tables.domainRestarts, domain, 1);
-      tables.domainStarter[domain] = hart.get('thread');
+      tables.domainStarter[domain] = hart.word(THREAD);
       Atomics.store(tables.domainState, domain, DOMAIN_STATE.STARTING);
       return { status: STATUS.OK, value: generation };
     });

@@ -7,12 +7,30 @@
  * Arguments are in arguments.ts, the registers of S-mode in supervisor-state.ts.
  * Upholds NK-2, NK-8 and NK-9.
  */
-import { HART_STATE, HartBlock, PRIVILEGE } from '../machine/core/hart-block.ts';
+import { HART_STATE, PRIVILEGE } from '../machine/core/hart-block.ts';
 import type { Hart } from '../machine/hart.ts';
 import { MSTATUS_BITS } from '../machine/translation.ts';
 import { parseAddress, type GateContext } from '../policy/contexts.ts';
 import { STATUS } from './abi.ts';
 import { Arguments, planArguments, type ArgumentPlan, type Refusal } from './arguments.ts';
+import {
+  COUNT_GATES,
+  COUNT_OPS,
+  COUNT_RETURNS,
+  DOMAIN,
+  INSTRET,
+  MEPC,
+  MIE,
+  MSTATUS,
+  SATP,
+  SCAUSE,
+  SEPC,
+  STVAL,
+  STVEC,
+  THREAD,
+  VIEW,
+  X,
+} from './cells.ts';
 import { CHARGE } from './charges.ts';
 import { halves, type Shared } from './shared.ts';
 import type { Spaces } from './spaces.ts';
@@ -62,6 +80,8 @@ export class Gates {
   readonly #stacks: (readonly [low: number, high: number, bytes: number] | undefined)[];
   readonly #isHijackable: boolean;
   readonly #areViewsSeparate: boolean;
+  /** Who calls is not looked at, and any ecall may name a gate: the ablated form of identity. */
+  readonly #trustsNames: boolean;
   /** The domain whose view is current on this hart. */
   #view = 0;
   /** The stack pointer that `#findEntrySp` found. */
@@ -77,6 +97,7 @@ export class Gates {
     this.#arguments = new Arguments(shared);
     this.#isHijackable = shared.isAblated('return-frame');
     this.#areViewsSeparate = !shared.isAblated('views');
+    this.#trustsNames = shared.isAblated('gate-identity');
     [this.#regionLow, this.#regionHigh] = halves(parseAddress(contexts.gateRegion.start));
     this.#regionBytes = contexts.gateRegion.sizeBytes;
     this.#stubBytes = contexts.gateBytes;
@@ -111,12 +132,10 @@ export class Gates {
 
   /** Handles an ecall from S; false if it stands at no gate, so it is a call of the monitor. */
   ecall(hart: Hart): boolean {
-    const low = hart.csrLow('mepc');
+    const low = hart.word(MEPC);
     const offset = (low - this.#regionLow) >>> 0;
-    const isInRegion = hart.csrHigh('mepc') === this.#regionHigh && offset < this.#regionBytes;
-    if (!isInRegion) {
-      return this.#shared.isAblated('gate-identity') && this.#namedGate(hart);
-    }
+    const isInRegion = hart.word(MEPC + 1) === this.#regionHigh && offset < this.#regionBytes;
+    if (!isInRegion) return this.#trustsNames && this.#namedGate(hart);
     const index = this.#indexOf(low);
     if (index === this.#returnIndex) this.#leave(hart);
     else if (index === this.#resumeIndex) this.#resume(hart);
@@ -164,7 +183,7 @@ export class Gates {
    * sequentially consistent, so one of the two sees the other: nobody is inside during a restart.
    */
   #claim(hart: Hart, domain: number): void {
-    Atomics.store(hart.words, (hart.base + HartBlock.offset.domain) >> 2, domain);
+    Atomics.store(hart.words, (hart.base >> 2) + DOMAIN, domain);
   }
 
   /** Its starter's first call has returned: everybody may come. */
@@ -179,8 +198,8 @@ export class Gates {
   #refuse(hart: Hart, { rule, status, addressLow, addressHigh }: Refusal, gate = -1): void {
     this.#shared.deny(hart, rule, {
       gate,
-      addressLow: addressLow ?? hart.csrLow('mepc'),
-      addressHigh: addressHigh ?? hart.csrHigh('mepc'),
+      addressLow: addressLow ?? hart.word(MEPC),
+      addressHigh: addressHigh ?? hart.word(MEPC + 1),
     });
     this.#failAtCaller(hart, status);
   }
@@ -188,7 +207,7 @@ export class Gates {
   /** Goes on where the gate's caller would, with a result. */
   #failAtCaller(hart: Hart, result: number): void {
     hart.setXNumber(A0, result);
-    hart.setCsr('mepc', hart.xLow(RA), hart.xHigh(RA));
+    hart.setPair(MEPC, hart.xLow(RA), hart.xHigh(RA));
     hart.mret();
   }
 
@@ -197,11 +216,11 @@ export class Gates {
   #enter(hart: Hart, gate: Gate): void {
     const { context, plan } = gate;
     const { callee } = context;
-    hart.count('monitorOps', CHARGE.GATE_ENTER + CHARGE.ARGUMENT * context.args.length);
+    hart.tally(COUNT_OPS, CHARGE.GATE_ENTER + CHARGE.ARGUMENT * context.args.length);
     const threads = this.#threads;
-    const thread = hart.get('thread');
+    const thread = hart.word(THREAD);
     const caller = threads.domain(thread);
-    if (caller !== context.caller && !this.#shared.isAblated('gate-identity')) {
+    if (caller !== context.caller && !this.#trustsNames) {
       this.#refuse(hart, { rule: 'enter-by-gate', status: STATUS.POLICY }, context.id);
       return;
     }
@@ -231,7 +250,7 @@ export class Gates {
     // Committed from here on.
     const { onlooker } = this.#shared;
     onlooker?.crossed(hart, 'call', caller, callee, hart.xLow(RA), hart.xHigh(RA));
-    hart.count('gates');
+    hart.tally(COUNT_GATES);
     const counts = this.#shared.tables.gateCounts;
     const cell = (hart.id * MAX_DOMAINS + caller) * MAX_DOMAINS + callee;
     counts[cell] = (counts[cell] as number) + 1;
@@ -242,12 +261,12 @@ export class Gates {
     this.#saveRegisters(hart, frame, SAVED);
     arguments_.copyIn(hart, plan, words, frame, spHigh);
     // What is no argument is nobody's: t0 to t6, the other a registers, all s registers, gp, tp.
-    const x = (hart.base + HartBlock.offset.x) >> 2;
-    hart.words.fill(0, x + 2 * RA, x + 2 * A0);
-    hart.words.fill(0, x + 2 * (A0 + plan.count), x + 2 * 32);
+    const x = (hart.base >> 2) + X;
+    clear(hart.words, x + 2 * RA, x + 2 * A0);
+    clear(hart.words, x + 2 * (A0 + plan.count), x + 2 * 32);
     hart.setX(RA, this.#returnLow, this.#returnHigh);
     hart.setX(SP, arguments_.sp, spHigh);
-    const before = hart.csrLow('mstatus');
+    const before = hart.word(MSTATUS);
     this.#switchView(hart, callee, thread);
     let status = 0;
     if (callee === 0) {
@@ -255,12 +274,12 @@ export class Gates {
       const exit = threads.lastExit(thread, 0);
       status = (words[exit + AT.sstatus] as number) & MSTATUS_BITS.SIE;
       this.#restoreTp(hart, exit);
-      hart.setCsr('mie', words[exit + AT.mie] as number, 0);
+      hart.setPair(MIE, words[exit + AT.mie] as number, 0);
     } else if (caller === 0 && (before & MSTATUS_BITS.SIE) === 0) {
       // The core calls with interrupts off: they stay off until it goes on.
-      hart.setCsr('mie', 0, 0);
+      hart.setPair(MIE, 0, 0);
     }
-    hart.setCsr('mepc', gate.targetLow, gate.targetHigh);
+    hart.setPair(MEPC, gate.targetLow, gate.targetHigh);
     this.#toSupervisor(hart, status);
   }
 
@@ -304,8 +323,7 @@ export class Gates {
   ): number {
     const threads = this.#threads;
     const depth = threads.depth(thread);
-    const now = hart.instret;
-    if (depth > 0) this.#charge(threads.frame(thread, depth - 1), now);
+    if (depth > 0) this.#charge(threads.frame(thread, depth - 1), hart.instret);
     const frame = threads.frame(thread, depth);
     const { words } = threads;
     words[frame + AT.kind] = kind;
@@ -314,13 +332,21 @@ export class Gates {
     words[frame + AT.gate] = gate;
     words[frame + AT.generation] = this.#generation(callee);
     words[frame + AT.callerGeneration] = this.#generation(caller);
-    words[frame + AT.sstatus] = hart.csrLow('mstatus') & CALLER_STATUS;
-    words[frame + AT.mie] = hart.csrLow('mie');
+    words[frame + AT.sstatus] = hart.word(MSTATUS) & CALLER_STATUS;
+    words[frame + AT.mie] = hart.word(MIE);
     words[frame + AT.copies] = 0;
-    writeNumber(words, frame + AT.used, 0);
-    writeNumber(words, frame + AT.since, now);
+    words[frame + AT.used] = 0;
+    words[frame + AT.used + 1] = 0;
+    this.#beginCharge(hart, frame);
     threads.setDepth(thread, depth + 1);
     return frame;
+  }
+
+  /** The frame's callee begins to run. */
+  #beginCharge(hart: Hart, frame: number): void {
+    const { words } = this.#threads;
+    words[frame + AT.since] = hart.word(INSTRET);
+    words[frame + AT.since + 1] = hart.word(INSTRET + 1);
   }
 
   /** Adds what the frame's callee has retired since it last began to run. */
@@ -335,7 +361,7 @@ export class Gates {
 
   #saveRegisters(hart: Hart, frame: number, registers: readonly number[]): void {
     const { words } = this.#threads;
-    const from = (hart.base + HartBlock.offset.x) >> 2;
+    const from = (hart.base >> 2) + X;
     for (const register of registers) {
       words[frame + AT.x + 2 * register] = hart.words[from + 2 * register] as number;
       words[frame + AT.x + 2 * register + 1] = hart.words[from + 2 * register + 1] as number;
@@ -359,16 +385,15 @@ export class Gates {
     hart.setX(TP, words[exit + AT.x + 2 * TP] as number, words[exit + AT.x + 2 * TP + 1] as number);
   }
 
-  /** The view, the registers of S-mode, and who takes which traps, follow the domain. */
+  /** The view, the registers of S-mode, and who takes which traps, follow the domain, which is claimed. */
   #switchView(hart: Hart, to: number, thread: number): void {
     const from = this.#view;
-    this.#claim(hart, to);
     if (from === to) return;
     this.#view = to;
     if (this.#areViewsSeparate) {
       const space = this.#spaces.activeOn(hart);
       this.#shared.mechanism.enter(hart, from, to, thread, space);
-      hart.set('view', hart.csrLow('satp') ^ (hart.csrHigh('satp') << 12));
+      hart.setWord(VIEW, hart.word(SATP) ^ (hart.word(SATP + 1) << 12));
     }
     if (from === 0) this.#supervisor.leaveCore(hart);
     else if (to === 0) this.#supervisor.enterCore(hart);
@@ -376,12 +401,8 @@ export class Gates {
 
   /** Ends the trap in S-mode with the given bits of sstatus. */
   #toSupervisor(hart: Hart, sstatus: number): void {
-    const status = hart.csrLow('mstatus') & ~(CALLER_STATUS | MSTATUS_BITS.MPP);
-    hart.setCsr(
-      'mstatus',
-      status | sstatus | (PRIVILEGE.S << MSTATUS_BITS.MPP_SHIFT),
-      hart.csrHigh('mstatus'),
-    );
+    const status = hart.word(MSTATUS) & ~(CALLER_STATUS | MSTATUS_BITS.MPP);
+    hart.setWord(MSTATUS, status | sstatus | (PRIVILEGE.S << MSTATUS_BITS.MPP_SHIFT));
     hart.mret();
   }
 
@@ -390,7 +411,7 @@ export class Gates {
   #leave(hart: Hart): void {
     const threads = this.#threads;
     const { words } = threads;
-    const thread = hart.get('thread');
+    const thread = hart.word(THREAD);
     const top = threads.top(thread);
     if (top < 0 || words[top + AT.kind] !== FRAME_KIND.CALL) {
       this.#refuse(hart, { rule: 'return-by-frame', status: STATUS.POLICY });
@@ -402,8 +423,8 @@ export class Gates {
       this.unwind(hart, thread);
       return;
     }
-    hart.count('gateReturns');
-    hart.count('monitorOps', CHARGE.GATE_LEAVE);
+    hart.tally(COUNT_RETURNS);
+    hart.tally(COUNT_OPS, CHARGE.GATE_LEAVE);
     if (!this.#return(hart, thread, top, hart.xLow(A0), hart.xHigh(A0), true))
       this.unwind(hart, thread);
   }
@@ -437,13 +458,13 @@ export class Gates {
     if (!this.#isAlive(caller, words[top + AT.callerGeneration] as number)) return false;
     this.#switchView(hart, caller, thread);
     const copied = !copyOut || this.#arguments.copyOut(hart, words, top, caller);
-    const x = (hart.base + HartBlock.offset.x) >> 2;
-    hart.words.fill(0, x + 2 * T0, x + 2 * 32);
+    const x = (hart.base >> 2) + X;
+    clear(hart.words, x + 2 * T0, x + 2 * 32);
     this.#restoreRegisters(hart, top, SAVED);
     if (copied) hart.setX(A0, resultLow, resultHigh);
     else hart.setXNumber(A0, STATUS.INVALID_ADDRESS);
-    hart.setCsr('mie', words[top + AT.mie] as number, 0);
-    hart.setCsr('mepc', pcLow, pcHigh);
+    hart.setPair(MIE, words[top + AT.mie] as number, 0);
+    hart.setPair(MEPC, pcLow, pcHigh);
     this.#toSupervisor(hart, words[top + AT.sstatus] as number);
     return true;
   }
@@ -451,7 +472,7 @@ export class Gates {
   /** The frame that is on top now begins to run again. */
   #resumeCharge(hart: Hart, thread: number): void {
     const top = this.#threads.top(thread);
-    if (top >= 0) writeNumber(this.#threads.words, top + AT.since, hart.instret);
+    if (top >= 0) this.#beginCharge(hart, top);
   }
 
   // --- interrupts inside a domain ---
@@ -459,37 +480,38 @@ export class Gates {
   /** The core takes an interrupt that hit inside another domain, and sees nothing of it but that. */
   interrupt(hart: Hart, cause: number): void {
     const threads = this.#threads;
-    hart.count('monitorOps', CHARGE.INTERRUPT);
+    hart.tally(COUNT_OPS, CHARGE.INTERRUPT);
     const { words } = threads;
-    const thread = hart.get('thread');
+    const thread = hart.word(THREAD);
     const domain = threads.domain(thread);
     const exit = threads.lastExit(thread, 0);
     this.#findEntrySp(thread, 0);
-    const pcLow = hart.csrLow('mepc');
-    const pcHigh = hart.csrHigh('mepc');
+    const pcLow = hart.word(MEPC);
+    const pcHigh = hart.word(MEPC + 1);
     this.#shared.onlooker?.crossed(hart, 'interrupt', domain, 0, pcLow, pcHigh);
     const frame = this.#push(hart, thread, FRAME_KIND.INTERRUPT, domain, 0, -1);
     words[frame + AT.pc] = pcLow;
     words[frame + AT.pc + 1] = pcHigh;
     this.#saveRegisters(hart, frame, ALL);
-    const x = (hart.base + HartBlock.offset.x) >> 2;
-    hart.words.fill(0, x + 2 * RA, x + 2 * 32);
+    const x = (hart.base >> 2) + X;
+    clear(hart.words, x + 2 * RA, x + 2 * 32);
     hart.setX(SP, this.#spLow, this.#spHigh);
     this.#restoreTp(hart, exit);
+    this.#claim(hart, 0);
     this.#switchView(hart, 0, thread);
-    hart.setCsr('sepc', this.#resumeLow, this.#resumeHigh);
-    hart.setCsr('scause', cause, 1 << 31);
-    hart.setCsr('stval', 0, 0);
-    hart.setCsr('mepc', hart.csrLow('stvec') & ~3, hart.csrHigh('stvec'));
+    hart.setPair(SEPC, this.#resumeLow, this.#resumeHigh);
+    hart.setPair(SCAUSE, cause, 1 << 31);
+    hart.setPair(STVAL, 0, 0);
+    hart.setPair(MEPC, hart.word(STVEC) & ~3, hart.word(STVEC + 1));
     this.#toSupervisor(hart, MSTATUS_BITS.SPP | MSTATUS_BITS.SPIE);
   }
 
   /** The core is done with the interrupt: the domain goes on where it was, on whichever hart this is. */
   #resume(hart: Hart): void {
-    hart.count('monitorOps', CHARGE.RESUME);
+    hart.tally(COUNT_OPS, CHARGE.RESUME);
     const threads = this.#threads;
     const { words } = threads;
-    const thread = hart.get('thread');
+    const thread = hart.word(THREAD);
     const top = threads.top(thread);
     if (top < 0 || words[top + AT.kind] !== FRAME_KIND.INTERRUPT) {
       this.#refuse(hart, { rule: 'return-by-frame', status: STATUS.POLICY });
@@ -508,7 +530,7 @@ export class Gates {
     }
     this.#switchView(hart, domain, thread);
     this.#restoreRegisters(hart, top, ALL);
-    hart.setCsr('mepc', pcLow, pcHigh);
+    hart.setPair(MEPC, pcLow, pcHigh);
     this.#toSupervisor(hart, words[top + AT.sstatus] as number);
   }
 
@@ -555,6 +577,11 @@ export class Gates {
       Math.max(0, hart.instret - readNumber(words, top + AT.since))
     );
   }
+}
+
+/** Zeroes words; for so few of them faster than the typed array's own `fill`. */
+function clear(words: Int32Array, from: number, to: number): void {
+  for (let n = from; n < to; n++) words[n] = 0;
 }
 
 /** A count below 2^53 in two words. */

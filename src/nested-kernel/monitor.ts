@@ -11,6 +11,21 @@ import { PMP } from '../machine/pmp.ts';
 import { CAUSE, MSTATUS_BITS } from '../machine/translation.ts';
 import { parseAddress } from '../policy/contexts.ts';
 import { CALL, CORDON_EID, STATUS } from './abi.ts';
+import {
+  COUNT_CALLS,
+  COUNT_OPS,
+  DOMAIN,
+  MCAUSE,
+  MEPC,
+  MIE,
+  MSTATUS,
+  MTVAL,
+  SCAUSE,
+  SEPC,
+  STVAL,
+  STVEC,
+  THREAD,
+} from './cells.ts';
 import { CHARGE, chargeOfCall } from './charges.ts';
 import type { MonitorConfig } from './config.ts';
 import { Domains } from './domains.ts';
@@ -100,7 +115,7 @@ export class Monitor implements MachineMode {
     hart.writeCsr(CSR.medeleg, FOREIGN_EXCEPTIONS, 0);
     hart.writeCsr(CSR.mideleg, CORE_INTERRUPTS, 0);
     this.#pmpAllowRest(hart, 0);
-    hart.setCsr('mepc', hart.pcLow, hart.pcHigh);
+    hart.setPair(MEPC, hart.pcLow, hart.pcHigh);
     this.#toS(hart);
   }
 
@@ -114,16 +129,16 @@ export class Monitor implements MachineMode {
     // Hart h starts in thread h, which whoever starts it has made, in the core, with no user half.
     if (!this.#threads.take(hart.id, hart.id)) throw new Error(`hart ${hart.id} has no thread`);
     this.#threads.arrive(hart.id, hart.id);
-    hart.set('thread', hart.id);
-    hart.set('domain', 0);
+    hart.setWord(THREAD, hart.id);
+    hart.setWord(DOMAIN, 0);
     Atomics.store(this.shared.tables.activeSpace, hart.id, 0);
     this.shared.mechanism.install(hart);
     this.shared.mechanism.activate(hart, 0, 0);
     this.#gates?.start();
     if (!this.shared.isAblated('tvm'))
-      hart.writeCsr(CSR.mstatus, hart.csrLow('mstatus') | MSTATUS_BITS.TVM, 0);
+      hart.writeCsr(CSR.mstatus, hart.word(MSTATUS) | MSTATUS_BITS.TVM, 0);
     const [entryLow, entryHigh] = halves(parseAddress(contexts.entry));
-    hart.setCsr('mepc', entryLow, entryHigh);
+    hart.setPair(MEPC, entryLow, entryHigh);
     this.#toS(hart);
   }
 
@@ -143,12 +158,8 @@ export class Monitor implements MachineMode {
   }
 
   #toS(hart: Hart): void {
-    const status = hart.csrLow('mstatus') & ~(MSTATUS_BITS.MPP | MSTATUS_BITS.SIE);
-    hart.setCsr(
-      'mstatus',
-      status | (PRIVILEGE.S << MSTATUS_BITS.MPP_SHIFT),
-      hart.csrHigh('mstatus'),
-    );
+    const status = hart.word(MSTATUS) & ~(MSTATUS_BITS.MPP | MSTATUS_BITS.SIE);
+    hart.setPair(MSTATUS, status | (PRIVILEGE.S << MSTATUS_BITS.MPP_SHIFT), hart.word(MSTATUS + 1));
     hart.mret();
   }
 
@@ -156,27 +167,21 @@ export class Monitor implements MachineMode {
 
   trap(hart: Hart): void {
     this.shared.paging.chargeTo(hart);
-    hart.count('monitorCalls');
-    const cause = hart.csrLow('mcause');
-    const isInterrupt = hart.csrHigh('mcause') !== 0;
+    hart.tally(COUNT_CALLS);
+    const cause = hart.word(MCAUSE);
+    const isInterrupt = hart.word(MCAUSE + 1) !== 0;
     if (isInterrupt) {
       this.#interrupt(hart, cause);
       return;
     }
-    const from = (hart.csrLow('mstatus') >> MSTATUS_BITS.MPP_SHIFT) & 3;
+    const from = (hart.word(MSTATUS) >> MSTATUS_BITS.MPP_SHIFT) & 3;
     if (cause === CAUSE.ECALL_S && from === PRIVILEGE.S) {
       if (this.#gates?.ecall(hart) !== true) this.#monitorCall(hart);
       return;
     }
     // Whatever else a sandboxed domain causes; its mode is S, for it cannot leave it.
-    if (hart.get('domain') > 0) {
-      this.#domains?.contain(
-        hart,
-        ruleOf(cause),
-        cause,
-        hart.csrLow('mtval'),
-        hart.csrHigh('mtval'),
-      );
+    if (hart.word(DOMAIN) > 0) {
+      this.#domains?.contain(hart, ruleOf(cause), cause, hart.word(MTVAL), hart.word(MTVAL + 1));
       return;
     }
     if (from === PRIVILEGE.S && this.isSeparated) this.#noteCoreFault(hart, cause);
@@ -184,22 +189,22 @@ export class Monitor implements MachineMode {
   }
 
   #interrupt(hart: Hart, cause: number): void {
-    if (hart.get('domain') > 0 && this.#gates !== undefined) {
+    if (hart.word(DOMAIN) > 0 && this.#gates !== undefined) {
       // A call that lasts too long ends here, before the core would preempt and forget it.
       if (this.#domains?.check(hart) === true) return;
       this.#gates.interrupt(hart, cause);
       return;
     }
     // Only a machine interrupt gets here otherwise, and the monitor enables none of its own.
-    hart.setCsr('mie', hart.csrLow('mie') & ~((1 << IRQ.MSI) | (1 << IRQ.MTI) | (1 << IRQ.MEI)), 0);
+    hart.setPair(MIE, hart.word(MIE) & ~((1 << IRQ.MSI) | (1 << IRQ.MTI) | (1 << IRQ.MEI)), 0);
     hart.mret();
   }
 
   /** The core reached for what it may not, or used an instruction that is the monitor's: the ledger says so. */
   #noteCoreFault(hart: Hart, cause: number): void {
-    const detail = { cause, addressLow: hart.csrLow('mtval'), addressHigh: hart.csrHigh('mtval') };
+    const detail = { cause, addressLow: hart.word(MTVAL), addressHigh: hart.word(MTVAL + 1) };
     if (cause === CAUSE.ILLEGAL) {
-      const raw = hart.csrLow('mtval');
+      const raw = hart.word(MTVAL);
       const isCsr = (raw & 0x7f) === 0x73 && ((raw >> 12) & 3) !== 0;
       const touchesSatp =
         (isCsr && raw >>> 20 === CSR.satp) || ((raw & SFENCE_MASK) | 0) === SFENCE_VMA;
@@ -210,7 +215,7 @@ export class Monitor implements MachineMode {
       );
     } else if (cause === CAUSE.STORE_ACCESS) {
       this.shared.deny(hart, 'monitor-memory', detail);
-    } else if (hart.csrHigh('mtval') < 0) {
+    } else if (hart.word(MTVAL + 1) < 0) {
       // The upper half: kernel addresses. A fault on a user address is the core's own business.
       this.shared.deny(hart, 'access-own-memory', detail);
     }
@@ -218,19 +223,19 @@ export class Monitor implements MachineMode {
 
   /** Gives a trap to the kernel as if it had been delegated. */
   #reflect(hart: Hart): void {
-    hart.count('monitorOps', CHARGE.REFLECT);
-    const status = hart.csrLow('mstatus');
+    hart.tally(COUNT_OPS, CHARGE.REFLECT);
+    const status = hart.word(MSTATUS);
     const from = (status >> MSTATUS_BITS.MPP_SHIFT) & 3;
-    hart.setCsr('sepc', hart.csrLow('mepc'), hart.csrHigh('mepc'));
-    hart.setCsr('scause', hart.csrLow('mcause'), hart.csrHigh('mcause'));
-    hart.setCsr('stval', hart.csrLow('mtval'), hart.csrHigh('mtval'));
+    hart.setPair(SEPC, hart.word(MEPC), hart.word(MEPC + 1));
+    hart.setPair(SCAUSE, hart.word(MCAUSE), hart.word(MCAUSE + 1));
+    hart.setPair(STVAL, hart.word(MTVAL), hart.word(MTVAL + 1));
     let next =
       status & ~(MSTATUS_BITS.SPP | MSTATUS_BITS.SPIE | MSTATUS_BITS.SIE | MSTATUS_BITS.MPP);
     next |= PRIVILEGE.S << MSTATUS_BITS.MPP_SHIFT;
     if (from === PRIVILEGE.S) next |= MSTATUS_BITS.SPP;
     if ((status & MSTATUS_BITS.SIE) !== 0) next |= MSTATUS_BITS.SPIE;
-    hart.setCsr('mstatus', next, hart.csrHigh('mstatus'));
-    hart.setCsr('mepc', hart.csrLow('stvec') & ~3, hart.csrHigh('stvec'));
+    hart.setPair(MSTATUS, next, hart.word(MSTATUS + 1));
+    hart.setPair(MEPC, hart.word(STVEC) & ~3, hart.word(STVEC + 1));
     hart.mret();
   }
 
@@ -240,20 +245,20 @@ export class Monitor implements MachineMode {
     const extension = hart.xLow(A7);
     const func = hart.xLow(A6);
     let answer: { status: number; value: number; legacy?: boolean };
-    if (hart.get('domain') > 0) {
+    if (hart.word(DOMAIN) > 0) {
       this.shared.deny(hart, 'monitor-call-from-core', {
         addressLow: extension,
         addressHigh: func,
       });
       answer = { status: STATUS.DENIED, value: 0 };
     } else if (extension === CORDON_EID) {
-      hart.count('monitorOps', chargeOfCall(func));
+      hart.tally(COUNT_OPS, chargeOfCall(func));
       answer = this.#cordonCall(hart, func);
     } else {
-      hart.count('monitorOps', CHARGE.SBI);
+      hart.tally(COUNT_OPS, CHARGE.SBI);
       answer = this.#sbi.call(hart, extension, func);
     }
-    hart.setCsr('mepc', (hart.csrLow('mepc') + 4) | 0, hart.csrHigh('mepc'));
+    hart.setPair(MEPC, (hart.word(MEPC) + 4) | 0, hart.word(MEPC + 1));
     hart.setXNumber(A0, answer.status);
     if (answer.legacy !== true) hart.setXNumber(A1, answer.value);
     hart.mret();
@@ -336,14 +341,14 @@ export class Monitor implements MachineMode {
 
   /** The domain that called the core on this thread, 0 if nobody did. */
   #callerOfCore(hart: Hart): number {
-    const top = this.#threads.top(hart.get('thread'));
+    const top = this.#threads.top(hart.word(THREAD));
     // An interrupt is no call: the core may not act for the domain that it hit.
     const isCall = top >= 0 && this.#threads.words[top + AT.kind] === FRAME_KIND.CALL;
     return isCall ? this.#threads.callerAt(top) : 0;
   }
 
   #grantee(hart: Hart): Grantee {
-    const top = this.#threads.top(hart.get('thread'));
+    const top = this.#threads.top(hart.word(THREAD));
     return top < 0
       ? { domain: 0, generation: 0 }
       : {
@@ -353,7 +358,7 @@ export class Monitor implements MachineMode {
   }
 
   #switchThread(hart: Hart, next: number): boolean {
-    const current = hart.get('thread');
+    const current = hart.word(THREAD);
     if (next === current) return true;
     if (this.shared.isAblated('view-follows-thread') && this.#threads.depth(current) > 0)
       return true;
@@ -361,7 +366,7 @@ export class Monitor implements MachineMode {
     // A thread that nobody runs was left in the core: only the core gives one away.
     if (this.#threads.arrive(next, hart.id)) hart.count('migrations');
     this.#threads.release(current);
-    hart.set('thread', next);
+    hart.setWord(THREAD, next);
     return true;
   }
 
@@ -375,7 +380,7 @@ export class Monitor implements MachineMode {
       hart.state = HART_STATE.RUNNING;
     }
     this.shared.fences.serve(hart);
-    if (this.#domains !== undefined && hart.get('domain') > 0 && hart.mode !== PRIVILEGE.M)
+    if (this.#domains !== undefined && hart.word(DOMAIN) > 0 && hart.mode !== PRIVILEGE.M)
       this.#checkRunning(hart);
   }
 
@@ -387,20 +392,16 @@ export class Monitor implements MachineMode {
       Atomics.store(hsm, hart.id, HSM.STOPPED);
       return;
     }
-    if (this.#domains !== undefined && hart.get('domain') > 0 && hart.mode !== PRIVILEGE.M)
+    if (this.#domains !== undefined && hart.word(DOMAIN) > 0 && hart.mode !== PRIVILEGE.M)
       this.#checkRunning(hart);
   }
 
   /** The hart was not in a trap: make it one, so that unwinding can leave it by mret. */
   #checkRunning(hart: Hart): void {
-    hart.setCsr('mepc', hart.pcLow, hart.pcHigh);
+    hart.setPair(MEPC, hart.pcLow, hart.pcHigh);
     hart.set('mode', PRIVILEGE.M);
-    const status = hart.csrLow('mstatus') & ~MSTATUS_BITS.MPP;
-    hart.setCsr(
-      'mstatus',
-      status | (PRIVILEGE.S << MSTATUS_BITS.MPP_SHIFT),
-      hart.csrHigh('mstatus'),
-    );
+    const status = hart.word(MSTATUS) & ~MSTATUS_BITS.MPP;
+    hart.setPair(MSTATUS, status | (PRIVILEGE.S << MSTATUS_BITS.MPP_SHIFT), hart.word(MSTATUS + 1));
     if (this.#domains?.check(hart) !== true) hart.mret();
   }
 }

@@ -9,6 +9,7 @@ import type { Hart } from '../machine/hart.ts';
 import type { Machine } from '../machine/machine.ts';
 import { hartBase } from '../machine/memory-plan.ts';
 import { LAYOUT, STATUS } from './abi.ts';
+import { COUNT_OPS, DOMAIN, MEPC, THREAD } from './cells.ts';
 import type { Ablation, MonitorConfig } from './config.ts';
 import { CHARGE } from './charges.ts';
 import type { Fence } from './fence.ts';
@@ -90,7 +91,7 @@ export class Shared {
 
   /** Runs a section under the lock; fences that others ask for are served while we wait. */
   locked<Result>(hart: Hart, section: () => Result): Result {
-    hart.count('monitorOps', CHARGE.LOCK);
+    hart.tally(COUNT_OPS, CHARGE.LOCK);
     return this.lock.withLock(section, () => this.fences.serve(hart));
   }
 
@@ -103,7 +104,7 @@ export class Shared {
   /** Writes a refusal into the ledger. Not under the lock. */
   deny(hart: Hart, rule: RuleName, detail: Partial<LedgerEntry> = {}): void {
     hart.count('denials');
-    hart.count('monitorOps', CHARGE.LEDGER);
+    hart.tally(COUNT_OPS, CHARGE.LEDGER);
     this.record(hart, { kind: 'DENIAL', rule, ...detail });
   }
 
@@ -112,12 +113,12 @@ export class Shared {
     this.locked(hart, () =>
       append(this.tables, {
         hart: hart.id,
-        thread: hart.get('thread'),
-        domain: hart.get('domain'),
+        thread: hart.word(THREAD),
+        domain: hart.word(DOMAIN),
         addressLow: 0,
         addressHigh: 0,
-        pcLow: hart.csrLow('mepc'),
-        pcHigh: hart.csrHigh('mepc'),
+        pcLow: hart.word(MEPC),
+        pcHigh: hart.word(MEPC + 1),
         cause: -1,
         gate: -1,
         value: 0,

@@ -7,6 +7,7 @@
 import type { Hart } from '../machine/hart.ts';
 import { PTE } from '../machine/translation.ts';
 import { LAYOUT, MAX_SPACES, STATUS } from './abi.ts';
+import { COUNT_OPS } from './cells.ts';
 import { CHARGE } from './charges.ts';
 import { fenceHere, type Fence } from './fence.ts';
 import { MAX_MAPS } from './frames.ts';
@@ -118,7 +119,7 @@ export class Spaces {
     const pte = paging.read(table, index);
     if ((pte & PTE.V) === 0) return false;
     const frame = frameOf(pte, paging.high);
-    hart.count('monitorOps', CHARGE.FRAME);
+    hart.tally(COUNT_OPS, CHARGE.FRAME);
     paging.write(table, index, 0, 0);
     frames.countMap(frame, (pte & PTE.W) !== 0, (pte & PTE.X) !== 0, -1);
     if ((pte & PTE.X) !== 0 && frames.executableMaps(frame) === 0) noCode.push(frame);
@@ -212,7 +213,7 @@ export class Spaces {
 
   #commitMap(hart: Hart, table: number, va: number, frame: number, rights: number): void {
     const shared = this.#shared;
-    hart.count('monitorOps', CHARGE.FRAME);
+    hart.tally(COUNT_OPS, CHARGE.FRAME);
     // No hart may write it any more before one may execute it.
     if ((rights & PTE.X) !== 0 && shared.frames.executableMaps(frame) === 0)
       this.#narrowDirect(hart, frame, PTE.R);
@@ -279,7 +280,7 @@ export class Spaces {
       this.#eachLeaf(middle, va, pages, (table, index, at) => {
         const pte = shared.paging.read(table, index);
         if ((pte & PTE.V) === 0 || (pte & RIGHTS) === rights) return;
-        hart.count('monitorOps', CHARGE.FRAME);
+        hart.tally(COUNT_OPS, CHARGE.FRAME);
         const high = shared.paging.high;
         const frame = frameOf(pte, high);
         if ((pte & RIGHTS & ~rights) !== 0) reduced = true;

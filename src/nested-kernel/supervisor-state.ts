@@ -7,10 +7,11 @@
  * `satp` and `sfence.vma` (TVM), `stimecmp` and `time` (mcounteren.TM). `sie` and `sip` read as zero
  * and ignore writes there, because nothing is delegated.
  */
-import { csrIndex, HartBlock, type CsrCell } from '../machine/core/hart-block.ts';
+import { csrWordOf, type CsrCell } from '../machine/core/hart-block.ts';
 import { IRQ } from '../machine/csr-numbers.ts';
 import type { Hart } from '../machine/hart.ts';
 import { CAUSE, MSTATUS_BITS } from '../machine/translation.ts';
+import { MCOUNTEREN, MEDELEG, MIDELEG, MSTATUS } from './cells.ts';
 
 /** Exceptions that the core takes itself when it or a user program causes them; the rest the monitor sees. */
 export const CORE_EXCEPTIONS: number =
@@ -34,7 +35,7 @@ const CORE_REGISTERS: readonly CsrCell[] = [
   'scounteren',
   'senvcfg',
 ];
-const CELLS = CORE_REGISTERS.map((name) => 2 * csrIndex[name]);
+const CELLS = CORE_REGISTERS.map(csrWordOf);
 const TRAPPED = MSTATUS_BITS.TSR | MSTATUS_BITS.TW;
 
 /** One hart's. */
@@ -43,33 +44,33 @@ export class SupervisorState {
 
   leaveCore(hart: Hart): void {
     const { words } = hart;
-    const first = (hart.base + HartBlock.offset.csr) >> 2;
+    const block = hart.base >> 2;
     const kept = this.#kept;
     for (let n = 0; n < CELLS.length; n++) {
-      const cell = first + (CELLS[n] as number);
+      const cell = block + (CELLS[n] as number);
       kept[2 * n] = words[cell] as number;
       kept[2 * n + 1] = words[cell + 1] as number;
       words[cell] = 0;
       words[cell + 1] = 0;
     }
-    hart.setCsr('mstatus', hart.csrLow('mstatus') | TRAPPED, hart.csrHigh('mstatus'));
-    hart.setCsr('mcounteren', DOMAIN_COUNTERS, 0);
-    hart.setCsr('medeleg', 0, 0);
-    hart.setCsr('mideleg', 0, 0);
+    hart.setWord(MSTATUS, hart.word(MSTATUS) | TRAPPED);
+    hart.setPair(MCOUNTEREN, DOMAIN_COUNTERS, 0);
+    hart.setPair(MEDELEG, 0, 0);
+    hart.setPair(MIDELEG, 0, 0);
   }
 
   enterCore(hart: Hart): void {
     const { words } = hart;
-    const first = (hart.base + HartBlock.offset.csr) >> 2;
+    const block = hart.base >> 2;
     const kept = this.#kept;
     for (let n = 0; n < CELLS.length; n++) {
-      const cell = first + (CELLS[n] as number);
+      const cell = block + (CELLS[n] as number);
       words[cell] = kept[2 * n] as number;
       words[cell + 1] = kept[2 * n + 1] as number;
     }
-    hart.setCsr('mstatus', hart.csrLow('mstatus') & ~TRAPPED, hart.csrHigh('mstatus'));
-    hart.setCsr('mcounteren', CORE_COUNTERS, 0);
-    hart.setCsr('medeleg', CORE_EXCEPTIONS, 0);
-    hart.setCsr('mideleg', CORE_INTERRUPTS, 0);
+    hart.setWord(MSTATUS, hart.word(MSTATUS) & ~TRAPPED);
+    hart.setPair(MCOUNTEREN, CORE_COUNTERS, 0);
+    hart.setPair(MEDELEG, CORE_EXCEPTIONS, 0);
+    hart.setPair(MIDELEG, CORE_INTERRUPTS, 0);
   }
 }

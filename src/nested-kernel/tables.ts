@@ -77,7 +77,7 @@ export const StackFrame = layout('StackFrame', {
   x: i32Array(64).doc("the caller's registers; of a call only those that it may rely on"),
   copies: i32,
   copyBacks: i32Array((CopyBack.sizeBytes / 4) * MAX_ARGUMENTS),
-  since: i32Array(2).doc('instret of the hart when the callee last began to run, as a float64'),
+  since: i32Array(2).doc('instret of the hart when the callee last began to run'),
   used: i32Array(2).doc('instructions the callee has retired in this call before `since`'),
 });
 

@@ -311,7 +311,13 @@ export async function buildUser(options: BuildOptions = {}): Promise<UserBuild> 
   writeHeaders(c);
   const bin = listSources(join(c.root, c.sourceDir, 'bin')).map((f) => `${c.sourceDir}/bin/${f}`);
   const lib = listSources(join(c.root, c.sourceDir, 'lib')).map((f) => `${c.sourceDir}/lib/${f}`);
-  const includeDirs = [`${c.sourceDir}/include`, `${c.sourceDir}/lib`, join(c.outDir, 'include')];
+  // The kernel's user_abi.h says what its own system calls take.
+  const includeDirs = [
+    `${c.sourceDir}/include`,
+    `${c.sourceDir}/lib`,
+    `src/subsystems/${INCLUDE}`,
+    join(c.outDir, 'include'),
+  ];
   const etcDir = join(c.root, c.sourceDir, 'etc');
   const etc = listFiles(etcDir, (name) => !name.startsWith('.')).map((name): CpioFile => ({
     path: `etc/${name}`,

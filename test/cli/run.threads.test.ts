@@ -111,12 +111,22 @@ describe('a command line that cannot be meant', () => {
     [['--mechanism', 'vbit'], 2, /--mechanism vbit/],
     [['--drive', '/no/such/disk'], 1, /--drive.*does not exist.*truncate/s],
     [['--script', '/no/such/script'], 1, /--script.*does not exist/s],
+    [['--forward', 'tcp:80'], 2, /--forward.*such as tcp:8080:80/s],
+    [['--forward', 'tcp:99999:80'], 2, /--forward.*such as tcp:8080:80/s],
+    [['--expose', 'icmp:1'], 2, /--expose.*such as tcp:5000/s],
+    [['--forward', 'tcp:8080:80', '--deterministic'], 2, /no seed repeats/],
     [['--no-such-flag'], 2, /--no-such-flag/],
   ] as const)('%j is refused in words', async (args, expected, words) => {
     const { code, stdout, stderr } = await cordon('run', '--kernel', kernel(POWER_OFF), ...args);
     expect(stderr).toMatch(words);
     expect(stderr).not.toMatch(/ at .*:\d+/); // no stack
     expect({ code, stdout }).toEqual({ code: expected, stdout: '' });
+  });
+
+  it.each(['--net', '--console=virtio'])('%s needs a kernel that drives it', async (flag) => {
+    const { code, stderr } = await cordon('run', flag);
+    expect(stderr).toMatch(/no driver for; name a kernel with --kernel/);
+    expect(code).toBe(2);
   });
 
   it.each([

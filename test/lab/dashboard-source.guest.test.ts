@@ -26,7 +26,8 @@ function booted(mechanism: MechanismName): { source: DashboardSource; tables: Mo
     ramBytes: 64 << 20,
     image: bundled.image,
     mode: { kind: 'parallel' },
-    firmware: { mechanism, contexts: bundled.contexts, initrd: bundled.initrd },
+    firmware: { mechanism, contexts: bundled.contexts },
+    initrd: bundled.initrd,
   });
   const { memory, parts } = session.machine;
   return {

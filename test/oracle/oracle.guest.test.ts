@@ -26,7 +26,8 @@ const boot = (
     ramBytes: 32 << 20,
     image: bundled.image,
     mode,
-    firmware: { mechanism: 'asid', contexts: bundled.contexts, initrd: attackFiles(), ablate },
+    firmware: { mechanism: 'asid', contexts: bundled.contexts, ablate },
+    initrd: attackFiles(),
     bootargs: 'attack quiet init=/bin/init -- /bin/attack D2',
     seconds: 20,
   }).start().done;

@@ -1,33 +1,8 @@
 /** How the dashboard behaves, on a headless terminal: keys, mouse, sizes, colours, its end. */
-import { afterEach, describe, expect, it } from 'vitest';
-import type { DashboardOptions } from '../../src/tui/dashboard.ts';
-import { FakeSource } from './fake-source.ts';
-import { Headless } from './headless.ts';
+import { describe, expect, it } from 'vitest';
+import { open, type Headless, type HeadlessOptions } from './headless.ts';
 
 const CYAN = 6;
-
-let screen: Headless | undefined;
-afterEach(async () => {
-  screen?.close();
-  await screen?.done.catch(() => {});
-  screen = undefined;
-});
-
-type Options = Omit<DashboardOptions, 'input' | 'output' | 'timer'>;
-
-async function open(
-  harts = 4,
-  columns = 80,
-  rows = 24,
-  options: Options = {},
-  prepare: (source: FakeSource) => void = () => {},
-): Promise<Headless> {
-  const source = new FakeSource(harts);
-  prepare(source);
-  screen = new Headless(source, columns, rows, options);
-  await screen.runSecond();
-  return screen;
-}
 
 describe('focus', () => {
   const focused = (h: Headless): string =>

@@ -7,7 +7,8 @@ import { PassThrough } from 'node:stream';
 import { startDashboard, type DashboardOptions } from '../../src/tui/dashboard.ts';
 import type { EndReason } from '../../src/tui/running.ts';
 import type { Timer } from '../../src/tui/timer.ts';
-import type { FakeSource } from './fake-source.ts';
+import { onTestFinished } from 'vitest';
+import { FakeSource } from './fake-source.ts';
 
 export class ManualTimer implements Timer {
   #now = 0;
@@ -73,6 +74,8 @@ class Display extends PassThrough {
   }
 }
 
+export type HeadlessOptions = Omit<DashboardOptions, 'input' | 'output' | 'timer'>;
+
 export class Headless {
   readonly timer = new ManualTimer();
   readonly input = new Keyboard();
@@ -84,12 +87,7 @@ export class Headless {
   sent = '';
   readonly #terminal: xterm.Terminal;
 
-  constructor(
-    source: FakeSource,
-    columns = 80,
-    rows = 24,
-    options: Omit<DashboardOptions, 'input' | 'output' | 'timer'> = {},
-  ) {
+  constructor(source: FakeSource, columns = 80, rows = 24, options: HeadlessOptions = {}) {
     this.source = source;
     this.#terminal = new xterm.Terminal({
       cols: columns,
@@ -206,4 +204,34 @@ export class Headless {
     const { x, y } = this.find(wanted);
     return this.cell(x, y);
   }
+}
+
+/** A dashboard after its first second, which ends with the test. */
+export async function open(
+  harts = 4,
+  columns = 80,
+  rows = 24,
+  options: HeadlessOptions = {},
+  prepare: (source: FakeSource) => void = () => {},
+): Promise<Headless> {
+  const source = new FakeSource(harts);
+  prepare(source);
+  const screen = show(source, columns, rows, options);
+  await screen.runSecond();
+  return screen;
+}
+
+/** A dashboard of a source, which ends with the test. */
+export function show(
+  source: FakeSource,
+  columns = 80,
+  rows = 24,
+  options: HeadlessOptions = {},
+): Headless {
+  const screen = new Headless(source, columns, rows, options);
+  onTestFinished(async () => {
+    screen.close();
+    await screen.done.catch(() => {});
+  });
+  return screen;
 }

@@ -1,35 +1,11 @@
 /** What each pane shows, on a headless terminal. */
-import { afterEach, describe, expect, it } from 'vitest';
+import { describe, expect, it } from 'vitest';
 import { HART_STATE } from '../../src/machine/probe.ts';
-import type { DashboardOptions } from '../../src/tui/dashboard.ts';
 import { FakeSource } from './fake-source.ts';
-import { Headless } from './headless.ts';
+import { open, show } from './headless.ts';
 
 const GREEN = 2;
 const RED = 1;
-
-let screen: Headless | undefined;
-afterEach(async () => {
-  screen?.close();
-  await screen?.done.catch(() => {});
-  screen = undefined;
-});
-
-type Options = Omit<DashboardOptions, 'input' | 'output' | 'timer'>;
-
-async function open(
-  harts = 4,
-  columns = 80,
-  rows = 24,
-  options: Options = {},
-  prepare: (source: FakeSource) => void = () => {},
-): Promise<Headless> {
-  const source = new FakeSource(harts);
-  prepare(source);
-  screen = new Headless(source, columns, rows, options);
-  await screen.runSecond();
-  return screen;
-}
 
 describe('the hart pane', () => {
   it('shows of each of 8 harts state, mode, domain, view, rates, waits and history', async () => {
@@ -122,7 +98,7 @@ describe('the gate pane', () => {
 
   it('moves over a matrix that is larger than the pane', async () => {
     const names = Array.from({ length: 16 }, (_, i) => `d${i}`);
-    screen = new Headless(new FakeSource(2, names), 80, 24);
+    const screen = show(new FakeSource(2, names), 80, 24);
     await screen.runSecond();
     expect(screen.text()).toContain('1:1 of 16');
     expect(screen.text()).not.toMatch(/ d15/);
@@ -134,7 +110,7 @@ describe('the gate pane', () => {
   });
 
   it('says so when nothing separates the run', async () => {
-    screen = new Headless(new FakeSource(2, []), 80, 24);
+    const screen = show(new FakeSource(2, []), 80, 24);
     await screen.settle();
     expect(screen.text()).toContain('No domains');
   });

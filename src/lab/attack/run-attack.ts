@@ -108,7 +108,8 @@ export async function attempt(options: AttemptOptions): Promise<Attempt> {
     ramBytes: RAM_BYTES,
     image,
     mode: { kind: 'deterministic', seed, ...(sliceMax === undefined ? {} : { sliceMax }) },
-    firmware: { mechanism, contexts, initrd: attackFiles(), ablate },
+    firmware: { mechanism, contexts, ablate },
+    initrd: attackFiles(),
     bootargs: `attack quiet init=/bin/init -- /bin/attack ${attack.id} ${numbers.join(' ')}`,
     seconds: SECONDS,
   });

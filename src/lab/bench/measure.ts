@@ -61,11 +61,8 @@ export async function measure(request: MeasureRequest): Promise<Measurement[]> {
     ramBytes: script.ramBytes,
     image: kernel.image,
     mode: { kind: 'deterministic', seed, tlb: preset.tlb },
-    firmware: {
-      mechanism,
-      contexts: kernel.contexts,
-      initrd: withFile(kernel.initrd, SCRIPT_PATH, shellScript(script.runs)),
-    },
+    firmware: { mechanism, contexts: kernel.contexts },
+    initrd: withFile(kernel.initrd, SCRIPT_PATH, shellScript(script.runs)),
     bootargs: `quiet init=/bin/init -- /bin/sh /${SCRIPT_PATH}`,
     seconds: LIMIT_SECONDS,
     onMark: (hart, id, value) => {

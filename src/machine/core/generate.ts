@@ -38,12 +38,13 @@ import { EXIT, OPERATIONS, type Exit, type Instruction, type Meaning } from '../
 import { SSTATUS_MASK, SSTATUS_PLAIN_BITS, SSTATUS_SIE } from '../csr-numbers.ts';
 import {
   csrIndex,
+  DATA_TLB_ENTRIES,
   DataEntry,
+  FETCH_TLB_ENTRIES,
   FetchEntry,
   HartBlock,
   PRIVILEGE,
   Record16,
-  TLB_ENTRIES,
   type CsrCell,
 } from './hart-block.ts';
 import { MODEL_KIND, modelFunctions } from './tlb-model.ts';
@@ -307,7 +308,7 @@ function runFunction(options: CoreOptions): FunctionBuilder {
 
   /** Sets `host` to the linear-memory address of `address`, or leaves. */
   const translate = (tag: 'readTag' | 'writeTag', bytes: number, miss: Exit): Stmt[] => [
-    set(entry, tlbEntry(load('i32', 4, false, hart, at.dataTlb), address, DataEntry.sizeBytes)),
+    set(entry, dataEntry(load('i32', 4, false, hart, at.dataTlb), address)),
     set(tagged, i64.xor(load('i64', 8, false, entry, DataEntry.offset[tag]), address)),
     unlikely(i64.gt_u(tagged, i64.const(4096 - bytes)), [
       store('i64', 8, hart, address, at.faultAddress),
@@ -541,7 +542,7 @@ function runFunction(options: CoreOptions): FunctionBuilder {
         [
           unlikely(isPending, leave(EXIT.PENDING, count)),
           unlikely(i32.ge_u(count, limit), leave(EXIT.LIMIT, count)),
-          set(entry, tlbEntry(load('i32', 4, false, hart, at.fetchTlb), pc, FetchEntry.sizeBytes)),
+          set(entry, fetchEntry(load('i32', 4, false, hart, at.fetchTlb), pc)),
           set(tagged, i64.xor(load('i64', 8, false, entry, FetchEntry.offset.tag), pc)),
           unlikely(i64.ge_u(tagged, i64.const(4096)), leave(EXIT.FETCH_MISS, count)),
           ...modelTouch(MODEL_KIND.FETCH, pc),
@@ -562,7 +563,11 @@ function runFunction(options: CoreOptions): FunctionBuilder {
 }
 
 /** The only entry that can translate an address in a table. */
-function tlbEntry(table: Expr, va: Expr, entryBytes: number): Expr {
-  const index = i32.and(i32.wrap(i64.shr_u(va, i64.const(12))), i32.const(TLB_ENTRIES - 1));
+function tlbEntry(table: Expr, va: Expr, entries: number, entryBytes: number): Expr {
+  const index = i32.and(i32.wrap(i64.shr_u(va, i64.const(12))), i32.const(entries - 1));
   return i32.add(table, i32.mul(index, i32.const(entryBytes)));
 }
+const dataEntry = (table: Expr, va: Expr): Expr =>
+  tlbEntry(table, va, DATA_TLB_ENTRIES, DataEntry.sizeBytes);
+const fetchEntry = (table: Expr, va: Expr): Expr =>
+  tlbEntry(table, va, FETCH_TLB_ENTRIES, FetchEntry.sizeBytes);

@@ -206,10 +206,12 @@ export const FetchEntry = layout('FetchEntry', {
   decoded: i32.doc("linear-memory address of the page's decoded records"),
   shape: i32,
 });
-export const TLB_ENTRIES = 256;
+/** Enough data entries for a working set of 4 MiB; code is denser. Powers of two. */
+export const DATA_TLB_ENTRIES = 1024;
+export const FETCH_TLB_ENTRIES = 256;
 /** A table: the data entries, then the fetch entries. */
-export const FETCH_TABLE_OFFSET: number = TLB_ENTRIES * DataEntry.sizeBytes;
-export const TLB_BYTES: number = FETCH_TABLE_OFFSET + TLB_ENTRIES * FetchEntry.sizeBytes;
+export const FETCH_TABLE_OFFSET: number = DATA_TLB_ENTRIES * DataEntry.sizeBytes;
+export const TLB_BYTES: number = FETCH_TABLE_OFFSET + FETCH_TLB_ENTRIES * FetchEntry.sizeBytes;
 /** Translation regimes that keep their entries side by side: view, ASID, privilege, SUM, MXR, keys. */
 export const TLB_CONTEXTS = 32;
 /**

@@ -8,15 +8,18 @@ import { layout, type Field, type Layout, type View } from 'sharedarraybuffer-ut
 
 import { Bus, type InterruptLines } from '../bus.ts';
 import type { Clock } from '../clock.ts';
-import { MAX_HARTS, VIRTIO_SLOTS } from '../physical-map.ts';
+import { MAX_HARTS, VIRTIO_SLOT, VIRTIO_SLOTS } from '../physical-map.ts';
 import { Aclint, AclintState } from './aclint.ts';
 import { Dma, type DmaHooks, type GuestRam } from './dma.ts';
 import { attachDrive, type DriveHandle } from './drive.ts';
 import { Finisher, FinisherState } from './finisher.ts';
 import { Plic, PlicState } from './plic.ts';
-import { Uart, UartState } from './uart.ts';
+import { Uart, UartState, type ConsoleEnd } from './uart.ts';
 import { createBlockBackend } from './virtio/block.ts';
-import { VirtioMmio, VirtioState } from './virtio/mmio.ts';
+import { VirtioConsole, VirtioConsoleState } from './virtio/console.ts';
+import { createEntropyBackend, EntropyState, type EntropySource } from './virtio/entropy.ts';
+import { VirtioMmio, VirtioState, type VirtioBackend } from './virtio/mmio.ts';
+import { Network, NetworkState, type WireEnd } from './virtio/network.ts';
 
 type StateOf<L> = L extends Layout<infer F> ? Field<View<F>> : never;
 
@@ -33,6 +36,9 @@ type BoardFields = {
   plic: StateOf<typeof PlicState>;
   uart: StateOf<typeof UartState>;
   virtio: Field<View<SlotFields>>;
+  network: StateOf<typeof NetworkState>;
+  entropy: StateOf<typeof EntropyState>;
+  virtioConsole: StateOf<typeof VirtioConsoleState>;
 };
 
 export const BoardState: Layout<BoardFields> = layout('BoardState', {
@@ -41,15 +47,46 @@ export const BoardState: Layout<BoardFields> = layout('BoardState', {
   plic: PlicState,
   uart: UartState,
   virtio: VirtioSlots,
+  network: NetworkState,
+  entropy: EntropyState,
+  virtioConsole: VirtioConsoleState,
 });
 
-export interface BoardDeps {
+/** What is plugged into the virtio slots; plain data. */
+export interface Peripherals {
+  readonly drive?: DriveHandle;
+  readonly hasNetwork?: boolean;
+  readonly entropy?: EntropySource;
+  /** A second console; the serial port stays. */
+  readonly hasVirtioConsole?: boolean;
+}
+
+/** The peripherals among other things. */
+export const peripheralsOf = ({
+  drive,
+  hasNetwork,
+  entropy,
+  hasVirtioConsole,
+}: Peripherals): Peripherals => ({
+  ...(drive === undefined ? {} : { drive }),
+  ...(hasNetwork === undefined ? {} : { hasNetwork }),
+  ...(entropy === undefined ? {} : { entropy }),
+  ...(hasVirtioConsole === undefined ? {} : { hasVirtioConsole }),
+});
+
+/** The virtio slots in which there is a device. */
+export const slotsOf = (peripherals: Peripherals): number[] => [
+  ...(peripherals.drive === undefined ? [] : [VIRTIO_SLOT.BLOCK]),
+  ...(peripherals.hasNetwork === true ? [VIRTIO_SLOT.NETWORK] : []),
+  ...(peripherals.entropy === undefined ? [] : [VIRTIO_SLOT.ENTROPY]),
+  ...(peripherals.hasVirtioConsole === true ? [VIRTIO_SLOT.CONSOLE] : []),
+];
+
+export interface BoardDeps extends Peripherals {
   readonly harts: number;
   readonly clock: Clock;
   readonly lines: InterruptLines;
   readonly ram: GuestRam;
-  /** The drive in virtio slot 0, if any. */
-  readonly drive?: DriveHandle;
   /** What the machine wants to know, or to decide, of the devices' accesses to RAM. */
   readonly dma?: DmaHooks;
   /** Another hart has changed this hart's timer: wake it. */
@@ -65,6 +102,10 @@ export interface Board {
   readonly plic: Plic;
   readonly uart: Uart;
   readonly virtio: readonly VirtioMmio[];
+  /** The host's end of the network's wire; undefined without a network. */
+  readonly wire: WireEnd | undefined;
+  /** The end of the virtio console's line; undefined without one. */
+  readonly virtioConsole: ConsoleEnd | undefined;
   /** Puts every device into its initial state; before any hart runs. */
   reset(): void;
 }
@@ -79,13 +120,21 @@ export function createBoard(memory: SharedArrayBuffer, byteOffset: number, deps:
   const finisher = new Finisher(memory, at('finisher'), deps);
   const uart = new Uart(memory, at('uart'), { interrupts: plic });
   const dma = new Dma(deps.ram, deps.dma);
-  const block = deps.drive === undefined ? undefined : createBlockBackend(attachDrive(deps.drive));
+  const network = new Network(memory, at('network'));
+  const virtioConsole = new VirtioConsole(memory, at('virtioConsole'));
   /** By slot; a slot without a backend is empty. */
-  const backends = [block];
+  const backends = new Map<number, VirtioBackend>();
+  if (deps.drive !== undefined)
+    backends.set(VIRTIO_SLOT.BLOCK, createBlockBackend(attachDrive(deps.drive)));
+  if (deps.hasNetwork === true) backends.set(VIRTIO_SLOT.NETWORK, network.backend);
+  if (deps.entropy !== undefined)
+    backends.set(VIRTIO_SLOT.ENTROPY, createEntropyBackend(memory, at('entropy'), deps.entropy));
+  if (deps.hasVirtioConsole === true) backends.set(VIRTIO_SLOT.CONSOLE, virtioConsole.backend);
   const virtio = Object.values(VirtioSlots.offset).map((offset, slot) => {
-    const slotDeps = { slot, backend: backends[slot], dma, interrupts: plic };
+    const slotDeps = { slot, backend: backends.get(slot), dma, interrupts: plic };
     return new VirtioMmio(memory, at('virtio') + offset, slotDeps);
   });
+  const slot = (index: number): VirtioMmio => virtio[index] as VirtioMmio;
   return {
     bus: new Bus([plic, aclint, finisher, uart, ...virtio]),
     finisher,
@@ -93,9 +142,16 @@ export function createBoard(memory: SharedArrayBuffer, byteOffset: number, deps:
     plic,
     uart,
     virtio,
+    wire: deps.hasNetwork === true ? network.wireEnd(slot(VIRTIO_SLOT.NETWORK)) : undefined,
+    virtioConsole:
+      deps.hasVirtioConsole === true
+        ? virtioConsole.consoleEnd(slot(VIRTIO_SLOT.CONSOLE))
+        : undefined,
     reset: () => {
       // The PLIC first: the others lower their lines at it.
-      for (const device of [plic, aclint, finisher, uart, ...virtio]) device.reset();
+      for (const device of [plic, aclint, finisher, uart, ...virtio, network, virtioConsole])
+        device.reset();
+      EntropyState.at(memory, at('entropy')).blocks.store(0);
     },
   };
 }

@@ -86,7 +86,12 @@ export class ByteRing {
 
   /** Consumer only: all bytes that are there now, in private memory. */
   takeAll(): Uint8Array {
-    const taken = new Uint8Array(this.length);
+    return this.takeUpTo(this.length);
+  }
+
+  /** Consumer only: the oldest bytes, at most `limit` of them, in private memory. */
+  takeUpTo(limit: number): Uint8Array {
+    const taken = new Uint8Array(Math.min(limit, this.length));
     const head = this.#state.head.load();
     for (let i = 0; i < taken.length; i++) {
       taken[i] = this.#state.data[(head + i) & (this.#capacity - 1)] as number;

@@ -187,6 +187,14 @@ export class Uart implements Device {
     };
   }
 
+  /**
+   * A byte that firmware puts on the line, whatever a driver has done to the registers; false if there
+   * is no room.
+   */
+  put(byte: number): boolean {
+    return this.#exclusive(() => this.#output.put(byte));
+  }
+
   load(offset: number): number {
     return this.#exclusive(() => this.#read(offset), offset === RBR || offset === LSR);
   }

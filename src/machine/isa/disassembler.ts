@@ -60,8 +60,10 @@ export function disassemble(raw: number, pc: bigint): string {
   const text: Record<Syntax, () => string> = {
     none: () => '',
     'rd,rs1,rs2': () => `${name(d.rd)}, ${name(d.rs1)}, ${name(d.rs2)}`,
+    'rd,rs1': () => `${name(d.rd)}, ${name(d.rs1)}`,
     'rd,rs1,imm': () => `${name(d.rd)}, ${name(d.rs1)}, ${imm}`,
     'rd,imm(rs1)': () => `${name(d.rd)}, ${imm}(${name(d.rs1)})`,
+    'imm(rs1)': () => `${imm}(${name(d.rs1)})`,
     'rs2,imm(rs1)': () => `${name(d.rs2)}, ${imm}(${name(d.rs1)})`,
     'rs1,rs2,target': () => `${name(d.rs1)}, ${name(d.rs2)}, ${target}`,
     'rd,target': () => `${name(d.rd)}, ${target}`,
@@ -74,6 +76,7 @@ export function disassemble(raw: number, pc: bigint): string {
     fence: () => `${orderingSet(imm >> 4)}, ${orderingSet(imm)}`,
     'rd,rs2': () => `${name(d.rd)}, ${name(d.rs2)}`,
     'rd,imm': () => `${name(d.rd)}, ${imm}`,
+    rd: () => name(d.rd),
     rs1: () => name(d.rs1),
     'rs1,target': () => `${name(d.rs1)}, ${target}`,
     target: () => target,

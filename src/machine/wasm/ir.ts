@@ -99,6 +99,9 @@ export const i32 = {
   gt_u: binary('i32', 0x4b),
   le_u: binary('i32', 0x4d),
   ge_u: binary('i32', 0x4f),
+  clz: unary('i32', 0x67),
+  ctz: unary('i32', 0x68),
+  popcnt: unary('i32', 0x69),
   add: binary('i32', 0x6a),
   sub: binary('i32', 0x6b),
   mul: binary('i32', 0x6c),
@@ -112,6 +115,8 @@ export const i32 = {
   shl: binary('i32', 0x74),
   shr_s: binary('i32', 0x75),
   shr_u: binary('i32', 0x76),
+  rotl: binary('i32', 0x77),
+  rotr: binary('i32', 0x78),
   wrap: unary('i32', 0xa7),
 } as const;
 
@@ -125,6 +130,9 @@ export const i64 = {
   gt_u: binary('i32', 0x56),
   ge_s: binary('i32', 0x59),
   ge_u: binary('i32', 0x5a),
+  clz: unary('i64', 0x79),
+  ctz: unary('i64', 0x7a),
+  popcnt: unary('i64', 0x7b),
   add: binary('i64', 0x7c),
   sub: binary('i64', 0x7d),
   mul: binary('i64', 0x7e),
@@ -138,6 +146,11 @@ export const i64 = {
   shl: binary('i64', 0x86),
   shr_s: binary('i64', 0x87),
   shr_u: binary('i64', 0x88),
+  rotl: binary('i64', 0x89),
+  rotr: binary('i64', 0x8a),
+  /** Sign extension of the low byte or half-word (sign-extension operators, core 2.0). */
+  extend8_s: unary('i64', 0xc2),
+  extend16_s: unary('i64', 0xc3),
   extend_s: unary('i64', 0xac),
   extend_u: unary('i64', 0xad),
 } as const;

@@ -42,6 +42,10 @@ export function createPkey({ config, paging, domains }: MechanismEnvironment): M
     }
     return pair;
   });
+  const setKeys = (hart: Hart, domain: number): void => {
+    const pair = keys[domain] as readonly [number, number];
+    hart.setKeys(pair[0], pair[1]);
+  };
   return {
     config,
     usesKeys: true,
@@ -49,10 +53,10 @@ export function createPkey({ config, paging, domains }: MechanismEnvironment): M
     keyOfDomain,
     keysOf: (domain) => keys[domain],
     install: (hart) => {
-      hart.setKeys(...(keys[0] as [number, number]));
+      setKeys(hart, 0);
       hart.setSatp(rootOf(hart), satpHigh(0));
     },
-    enter: (hart, _from, to) => hart.setKeys(...(keys[to] as [number, number])),
+    enter: (hart, _from, to) => setKeys(hart, to),
     activate: (hart, space, userTable) => {
       const root = rootOf(hart);
       if (userTable === 0) paging.write(root, USER_ENTRY, 0, 0);

@@ -15,7 +15,7 @@
 #define SYS_cordon_mark 1027
 /* cordon_info(struct cordon_info *). */
 #define SYS_cordon_info 1028
-/* gate_bench(kind, count, bytes): `count` calls from the core to keyring. */
+/* gate_bench(kind, count, bytes): `count` calls from the core to keyring, which does nothing. */
 #define SYS_gate_bench 1029
 /*
  * cordon_attack(which, struct attack_request *): the kernel itself turns on the other subsystems, for

@@ -16,28 +16,7 @@
 #include "process.h"
 #include "string.h"
 
-/** subsystems/include/user_abi.h, enum attack. */
-enum {
-  SYS_cordon_attack = 1031,
-  ATTACK_SATP = 1,
-  ATTACK_LOAD,
-  ATTACK_MAP_TABLE,
-  ATTACK_WRITE_TABLE,
-  ATTACK_UNMAP,
-  ATTACK_JUMP,
-  ATTACK_RETURN,
-  ATTACK_SLEEP_INSIDE,
-  ATTACK_STEAL,
-  ATTACK_CHECK,
-  ATTACK_FLIP,
-  ATTACK_TARGET,
-};
-
 enum { PAGE = 4096, HART_0 = 1, HART_1 = 2, POLICY_REFUSED = -32, MAX_NUMBERS = 4 };
-
-struct request {
-  uint64_t a, b, c, result;
-};
 
 static uint64_t numbers[MAX_NUMBERS];
 
@@ -57,7 +36,7 @@ static char detail[160];
 /** 1: succeeded, 0: stopped, or a negated error number: it could not be tried. */
 typedef int attack_function(void);
 
-static int ask_kernel(unsigned which, struct request *request) {
+static int ask_kernel(unsigned which, struct attack_request *request) {
   return (int)syscall3(SYS_cordon_attack, which, (long)request, 0);
 }
 
@@ -76,7 +55,7 @@ static int judge(int error, uint64_t found) {
 }
 
 static int a4_satp(void) {
-  struct request request = {.a = secret_at()};
+  struct attack_request request = {.a = secret_at()};
   long handle = add_secret();
   if (handle < 0) return (int)handle;
   int error = ask_kernel(ATTACK_SATP, &request);
@@ -86,7 +65,7 @@ static int a4_satp(void) {
 }
 
 static int c1_direct_map(void) {
-  struct request request = {.a = secret_at()};
+  struct attack_request request = {.a = secret_at()};
   long handle = add_secret();
   if (handle < 0) return (int)handle;
   return judge(ask_kernel(ATTACK_LOAD, &request), request.result);
@@ -109,7 +88,7 @@ static int read_by_driver(void) {
 }
 
 static int target_is(uint64_t wanted) {
-  struct request request = {0};
+  struct attack_request request = {0};
   int error = ask_kernel(ATTACK_TARGET, &request);
   if (error < 0) return error;
   SAY("the core's word is %lx", request.result);
@@ -170,7 +149,7 @@ static int c2_map_table(void) {
   volatile uint64_t *table = (volatile uint64_t *)0x20000000;
   int error = make_pages();
   if (error < 0) return error;
-  struct request request = {.a = (uint64_t)pages, .b = (uint64_t)table};
+  struct attack_request request = {.a = (uint64_t)pages, .b = (uint64_t)table};
   error = ask_kernel(ATTACK_MAP_TABLE, &request);
   if (error == -EINVAL) {
     SAY("the monitor refused to map its page table");
@@ -188,7 +167,7 @@ static int c2_map_table(void) {
 static int c2_write_table(void) {
   int error = make_pages();
   if (error < 0) return error;
-  struct request request = {.a = (uint64_t)pages, .b = second_page(), .c = secret_at()};
+  struct attack_request request = {.a = (uint64_t)pages, .b = second_page(), .c = secret_at()};
   error = ask_kernel(ATTACK_WRITE_TABLE, &request);
   if (error == -EFAULT) {
     SAY("the store into the page table faulted");
@@ -212,7 +191,7 @@ static int b1_stale_translation(void) {
   int me = sys_getpid(), child = fork_process();
   if (child < 0) return child;
   if (child == 0) {
-    struct request request = {.a = (uint64_t)me, .b = (uint64_t)start, .c = NEW};
+    struct attack_request request = {.a = (uint64_t)me, .b = (uint64_t)start, .c = NEW};
     sys_set_affinity(0, HART_0);
     sleep_ms(20);
     exit(ask_kernel(ATTACK_UNMAP, &request) < 0);
@@ -247,7 +226,7 @@ static int d1_gates(void) {
   /* The core, between the gates' beginnings: most of them are its own to enter, so no beginnings. */
   for (uint64_t at = first; at < first + count * bytes; at += 2) {
     if ((at - first) % bytes == 0) continue;
-    struct request request = {.a = at, .b = (uint64_t)handle};
+    struct attack_request request = {.a = at, .b = (uint64_t)handle};
     error = ask_kernel(ATTACK_JUMP, &request);
     if (error < 0) return error;
     tried++;
@@ -280,7 +259,7 @@ static int d1_gates(void) {
 
 static int d2_return(void) {
   for (uint64_t through_gate = 0; through_gate < 2; through_gate++) {
-    struct request request = {.a = through_gate};
+    struct attack_request request = {.a = through_gate};
     int error = ask_kernel(ATTACK_RETURN, &request);
     if (error < 0) return error;
     if (request.result == 1) {
@@ -326,12 +305,12 @@ static int e3_thread(void) {
   int me = sys_getpid(), child = fork_process();
   if (child < 0) return child;
   if (child == 0) {
-    struct request request = {.a = (uint64_t)me, .b = mine, .c = numbers[0]};
+    struct attack_request request = {.a = (uint64_t)me, .b = mine, .c = numbers[0]};
     int error;
     while ((error = ask_kernel(ATTACK_STEAL, &request)) == -EBUSY) sys_yield();
     exit(error < 0 ? 2 : request.c == 0 || (long)request.result == POLICY_REFUSED);
   }
-  struct request request = {.a = mine, .b = 1000};
+  struct attack_request request = {.a = mine, .b = 1000};
   int error = ask_kernel(ATTACK_SLEEP_INSIDE, &request);
   int thief = wait_for(child);
   if (error < 0 || thief == 2) return error < 0 ? error : -ESRCH;
@@ -349,12 +328,12 @@ static int f1_buffer(void) {
   int me = sys_getpid(), child = fork_process();
   if (child < 0) return child;
   if (child == 0) {
-    struct request request = {.a = (uint64_t)me, .b = FLIPS};
+    struct attack_request request = {.a = (uint64_t)me, .b = FLIPS};
     sys_set_affinity(0, HART_0);
     exit(ask_kernel(ATTACK_FLIP, &request) < 0);
   }
   sys_set_affinity(0, HART_1);
-  struct request request = {.a = CALLS};
+  struct attack_request request = {.a = CALLS};
   int error = ask_kernel(ATTACK_CHECK, &request);
   int thief = wait_for(child);
   if (error < 0 || thief != 0) return error < 0 ? error : -ESRCH;

@@ -1,22 +1,13 @@
 /*
  * Cordon's own system calls and the flaws of /dev/buggy, as programs use them: the keyring, marks
- * in a measurement, facts about the kernel, gate calls to be timed. lib/buggy.c has the rest.
+ * in a measurement, facts about the kernel, gate calls to be timed. The numbers and structures are the
+ * kernel's, in user_abi.h; lib/buggy.c has the rest.
  */
 #ifndef CORDON_H
 #define CORDON_H
 
 #include "sys.h"
-
-enum {
-  SYS_key_add = 1024,
-  SYS_key_sign = 1025,
-  SYS_key_delete = 1026,
-  SYS_cordon_mark = 1027,
-  SYS_cordon_info = 1028,
-  SYS_gate_call = 1029,
-};
-
-enum { KEY_NAME_MAX = 32, KEY_VALUE_MAX = 256, KEY_MAC_BYTES = 32 };
+#include "user_abi.h"
 
 /** A handle >= 0, good until the key is deleted or the keyring restarts. */
 static inline long key_add(const char *name, const void *value, size_t size) {
@@ -33,26 +24,13 @@ static inline long cordon_mark(uint64_t id, uint64_t value) {
   return syscall3(SYS_cordon_mark, (long)id, (long)value, 0);
 }
 
-enum { CORDON_DOMAINS = 16 };
-
-struct cordon_info {
-  uint64_t harts;
-  /** 1 if the monitor separates the subsystems, 0 in the monolith. */
-  uint64_t separated;
-  uint64_t free_frames, total_frames;
-  uint64_t uptime_ns;
-  uint64_t context_switches;
-  uint64_t processes;
-  /** By domain, the core first, then the subsystems in the order of their names. */
-  uint64_t restarts[CORDON_DOMAINS];
-};
 static inline long cordon_info(struct cordon_info *to) {
   return syscall3(SYS_cordon_info, (long)to, sizeof *to, 0);
 }
 
 /** Lets the kernel call a gate with 0, 1 or 6 arguments `count` times; the callee does nothing. */
 static inline long gate_call(unsigned arguments, uint64_t count) {
-  return syscall3(SYS_gate_call, (long)arguments, (long)count, 0);
+  return syscall3(SYS_gate_bench, (long)arguments, (long)count, 0);
 }
 
 /* --- /dev/buggy: a driver with one flaw of each kind, lib/buggy.c --- */

@@ -1,35 +1,22 @@
 /*
- * The flaws of /dev/buggy. This file alone knows its ioctls.
+ * The flaws of /dev/buggy: each an ioctl, and one structure for all of them.
  */
 #include "cordon.h"
-
-enum {
-  BUGGY_INFO = 0xb600,
-  BUGGY_WRITE = 0xb601,
-  BUGGY_READ = 0xb602,
-  BUGGY_CALL = 0xb603,
-  BUGGY_LOOP = 0xb604,
-};
-
-/** One for all: INFO gives the address of the driver's table, READ takes an index into it. */
-struct request {
-  uint64_t address, index, value, result;
-};
 
 int buggy_open(void) { return sys_open("/dev/buggy", O_RDWR, 0); }
 
 int buggy_write(int fd, uint64_t address, uint64_t value) {
-  struct request request = {.address = address, .value = value};
+  struct buggy_request request = {.address = address, .value = value};
   return sys_ioctl(fd, BUGGY_WRITE, &request);
 }
 
 int buggy_read(int fd, uint64_t address, uint64_t size, uint64_t *to) {
-  struct request info = {0};
+  struct buggy_request info = {0};
   int result = sys_ioctl(fd, BUGGY_INFO, &info);
   /* The driver does not compare the index with the table's size, so any address has one. */
   uint64_t first = (address - info.address) / sizeof *to;
   for (uint64_t i = 0; result >= 0 && i < size / sizeof *to; i++) {
-    struct request request = {.index = first + i};
+    struct buggy_request request = {.index = first + i};
     result = sys_ioctl(fd, BUGGY_READ, &request);
     to[i] = request.result;
   }
@@ -37,7 +24,7 @@ int buggy_read(int fd, uint64_t address, uint64_t size, uint64_t *to) {
 }
 
 int buggy_call_with(int fd, uint64_t address, uint64_t argument, uint64_t *result) {
-  struct request request = {.address = address, .value = argument};
+  struct buggy_request request = {.address = address, .value = argument};
   int error = sys_ioctl(fd, BUGGY_CALL, &request);
   if (result) *result = request.result;
   return error;
@@ -46,8 +33,8 @@ int buggy_call_with(int fd, uint64_t address, uint64_t argument, uint64_t *resul
 int buggy_call(int fd, uint64_t address) { return buggy_call_with(fd, address, 0, 0); }
 
 int buggy_loop(int fd) {
-  struct request request = {.value = 0}; /* no limit to its turns */
-  return sys_ioctl(fd, BUGGY_LOOP, &request);
+  struct buggy_request request = {.value = 0}; /* no limit to its turns */
+  return sys_ioctl(fd, BUGGY_SPIN, &request);
 }
 
 int buggy_ask(int fd) {

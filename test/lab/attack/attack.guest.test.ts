@@ -80,7 +80,8 @@ describe('an attack', () => {
       ramBytes: 32 << 20,
       image: bundled.image,
       mode: { kind: 'deterministic', seed },
-      firmware: { mechanism: 'none', contexts: bundled.contexts, initrd: attackFiles() },
+      firmware: { mechanism: 'none', contexts: bundled.contexts },
+      initrd: attackFiles(),
       bootargs: 'quiet init=/bin/init -- /bin/attack D2',
       seconds: 5,
     });

@@ -29,7 +29,8 @@ async function stopped(
     image: bundled.image,
     // The modelled TLB is not asked here, and takes time.
     mode: { kind: 'deterministic', seed: 'audit', tlb: { l1Entries: 0, l2Entries: 0 } },
-    firmware: { mechanism, contexts: bundled.contexts, initrd: bundled.initrd, ablate },
+    firmware: { mechanism, contexts: bundled.contexts, ablate },
+    initrd: bundled.initrd,
     bootargs: 'quiet init=/bin/init -- /bin/stress -t 100 forkstorm pipering mmapstorm',
     seconds: 0.12,
   });

@@ -8,6 +8,7 @@ import {
   BRANCHES,
   IMMEDIATE_OPERATIONS,
   REGISTER_OPERATIONS,
+  UNARY_OPERATIONS,
 } from './reference.ts';
 
 const EDGES = [
@@ -66,13 +67,27 @@ describe.each(CORES)('on the %s core', (_, deterministic) => {
     });
   });
 
+  it.each(Object.keys(UNARY_OPERATIONS))('an operation on one register: %s', (name) => {
+    place([`${name} a0, a1`]);
+    const twin = UNARY_OPERATIONS[name] as (a: bigint) => bigint;
+    const check = (a: bigint): void => {
+      bench.setX('a1', a);
+      bench.finish('at0');
+      const at = `${name} ${a.toString(16)}: `;
+      expect(at + bench.x('a0').toString(16)).toBe(at + u64(twin(a)).toString(16));
+    };
+    for (const a of EDGES) check(a);
+    for (let bit = 0n; bit < 64n; bit++) {
+      check(1n << bit);
+      check(u64(-1n << bit));
+    }
+    fc.assert(fc.property(value, check), runs);
+  });
+
   describe('an operation on a register and an immediate', () => {
     it.each(Object.keys(IMMEDIATE_OPERATIONS))('%s', (name) => {
       const row = rowOf(name);
-      const { min, max } = rangeOf(
-        row,
-        name.startsWith('s') && row.syntax.endsWith('uimm') ? 'uimm' : 'imm',
-      );
+      const { min, max } = rangeOf(row, row.syntax.endsWith('uimm') ? 'uimm' : 'imm');
       const immediates = [...new Set([min, max, 0, 1, Math.floor(max / 2), max - 1])];
       const twin = IMMEDIATE_OPERATIONS[name] as (a: bigint, b: bigint) => bigint;
       place(immediates.map((immediate) => `${name} a0, a1, ${immediate}`));
@@ -348,6 +363,47 @@ describe.each(CORES)('on the %s core', (_, deterministic) => {
       s2: 0x8000000080000001n,
       s3: u64(-32n << 32n),
       sp: DATA - 16n,
+    };
+    const got = Object.fromEntries(Object.keys(wanted).map((name) => [name, bench.x(name)]));
+    expect(got).toEqual(wanted);
+  });
+});
+
+describe.each(CORES)('on the %s core', (_, deterministic) => {
+  it('the short forms of Zcb do what they stand for', () => {
+    const bench = new Bench({ deterministic });
+    bench.write(DATA, 0x8899_aabb_ccdd_eeffn);
+    bench.execute(`
+      li a0, ${DATA}
+      c.lbu s1, 3(a0)
+      c.sb s1, 1(a0)
+      c.lhu a1, 0(a0)
+      c.lh a2, 2(a0)
+      c.sh a1, 2(a0)
+      ld a3, 0(a0)
+      c.mv s2, a3
+      c.not s1
+      c.mv s3, s1
+      c.zext.w s1
+      c.mv s4, s1
+      c.sext.b s1
+      c.zext.h s1
+      c.mv s5, s1
+      c.mv a4, a2
+      c.sext.h a4
+      c.zext.b a2
+      li a5, 3
+      c.mul a5, a2
+      wfi`);
+    const wanted: Record<string, bigint> = {
+      a1: 0xccffn,
+      a2: 0xddn,
+      a4: u64(-0x3323n),
+      a5: 3n * 0xddn,
+      s2: 0x8899_aabb_ccff_ccffn,
+      s3: u64(~0xccn),
+      s4: 0xffffff33n,
+      s5: 0x33n,
     };
     const got = Object.fromEntries(Object.keys(wanted).map((name) => [name, bench.x(name)]));
     expect(got).toEqual(wanted);

@@ -304,7 +304,7 @@ describe.each(CORES)('on the %s core', (_, deterministic) => {
       ['senvcfg', ALL, 1n],
       ['satp', (8n << 60n) | (0xffffn << 44n) | 0xfffffffffffn, (8n << 60n) | ((1n << 60n) - 1n)],
       ['satp', (9n << 60n) | 5n, 0n],
-      ['misa', 0n, (2n << 62n) | 0x141105n],
+      ['misa', 0n, (2n << 62n) | 0x141107n],
       ['pmpaddr3', ALL, (1n << 54n) - 1n],
       ['pmpaddr16', ALL, 0n],
       ['pmpcfg0', 0x020a1f0fn, 0x00081f0fn],

@@ -102,6 +102,51 @@ amominu.${width} rd,rs2,(rs1) = 11000 aq rl rs2 rs1 ${funct3} rd 0101111
 amomaxu.${width} rd,rs2,(rs1) = 11100 aq rl rs2 rs1 ${funct3} rd 0101111`,
   )
   .join('')}
+add.uw   rd,rs1,rs2    = 0000100 rs2 rs1 000 rd 0111011
+sh1add   rd,rs1,rs2    = 0010000 rs2 rs1 010 rd 0110011
+sh1add.uw rd,rs1,rs2   = 0010000 rs2 rs1 010 rd 0111011
+sh2add   rd,rs1,rs2    = 0010000 rs2 rs1 100 rd 0110011
+sh2add.uw rd,rs1,rs2   = 0010000 rs2 rs1 100 rd 0111011
+sh3add   rd,rs1,rs2    = 0010000 rs2 rs1 110 rd 0110011
+sh3add.uw rd,rs1,rs2   = 0010000 rs2 rs1 110 rd 0111011
+slli.uw  rd,rs1,uimm   = 000010 uimm[5:0] rs1 001 rd 0011011
+andn     rd,rs1,rs2    = 0100000 rs2 rs1 111 rd 0110011
+orn      rd,rs1,rs2    = 0100000 rs2 rs1 110 rd 0110011
+xnor     rd,rs1,rs2    = 0100000 rs2 rs1 100 rd 0110011
+clz      rd,rs1        = 0110000 00000 rs1 001 rd 0010011
+ctz      rd,rs1        = 0110000 00001 rs1 001 rd 0010011
+cpop     rd,rs1        = 0110000 00010 rs1 001 rd 0010011
+clzw     rd,rs1        = 0110000 00000 rs1 001 rd 0011011
+ctzw     rd,rs1        = 0110000 00001 rs1 001 rd 0011011
+cpopw    rd,rs1        = 0110000 00010 rs1 001 rd 0011011
+max      rd,rs1,rs2    = 0000101 rs2 rs1 110 rd 0110011
+maxu     rd,rs1,rs2    = 0000101 rs2 rs1 111 rd 0110011
+min      rd,rs1,rs2    = 0000101 rs2 rs1 100 rd 0110011
+minu     rd,rs1,rs2    = 0000101 rs2 rs1 101 rd 0110011
+sext.b   rd,rs1        = 0110000 00100 rs1 001 rd 0010011
+sext.h   rd,rs1        = 0110000 00101 rs1 001 rd 0010011
+zext.h   rd,rs1        = 0000100 00000 rs1 100 rd 0111011
+rol      rd,rs1,rs2    = 0110000 rs2 rs1 001 rd 0110011
+rolw     rd,rs1,rs2    = 0110000 rs2 rs1 001 rd 0111011
+ror      rd,rs1,rs2    = 0110000 rs2 rs1 101 rd 0110011
+rorw     rd,rs1,rs2    = 0110000 rs2 rs1 101 rd 0111011
+rori     rd,rs1,uimm   = 011000 uimm[5:0] rs1 101 rd 0010011
+roriw    rd,rs1,uimm   = 0110000 uimm[4:0] rs1 101 rd 0011011
+orc.b    rd,rs1        = 0010100 00111 rs1 101 rd 0010011
+rev8     rd,rs1        = 0110101 11000 rs1 101 rd 0010011
+bclr     rd,rs1,rs2    = 0100100 rs2 rs1 001 rd 0110011
+bclri    rd,rs1,uimm   = 010010 uimm[5:0] rs1 001 rd 0010011
+bext     rd,rs1,rs2    = 0100100 rs2 rs1 101 rd 0110011
+bexti    rd,rs1,uimm   = 010010 uimm[5:0] rs1 101 rd 0010011
+binv     rd,rs1,rs2    = 0110100 rs2 rs1 001 rd 0110011
+binvi    rd,rs1,uimm   = 011010 uimm[5:0] rs1 001 rd 0010011
+bset     rd,rs1,rs2    = 0010100 rs2 rs1 001 rd 0110011
+bseti    rd,rs1,uimm   = 001010 uimm[5:0] rs1 001 rd 0010011
+czero.eqz rd,rs1,rs2   = 0000111 rs2 rs1 101 rd 0110011
+czero.nez rd,rs1,rs2   = 0000111 rs2 rs1 111 rd 0110011
+prefetch.i imm(rs1)    = imm[11:5] 00000 rs1 110 00000 0010011 => ori zero,rs1,imm
+prefetch.r imm(rs1)    = imm[11:5] 00001 rs1 110 00000 0010011 => ori zero,rs1,imm
+prefetch.w imm(rs1)    = imm[11:5] 00011 rs1 110 00000 0010011 => ori zero,rs1,imm
 c.addi4spn rd,sp,nzuimm = 000 nzuimm[5:4|9:6|2|3] rd' 00    => addi rd,sp,imm
 c.lw     rd,uimm(rs1)  = 010 uimm[5:3] rs1' uimm[2|6] rd' 00   => lw rd,imm(rs1)
 c.ld     rd,uimm(rs1)  = 011 uimm[5:3] rs1' uimm[7:6] rd' 00   => ld rd,imm(rs1)
@@ -134,6 +179,18 @@ c.jalr   rs1!0         = 100 1 rs1 00000 10                    => jalr ra,0(rs1)
 c.add    rd,rs2!0      = 100 1 rd rs2 10                       => add rd,rd,rs2
 c.swsp   rs2,uimm(sp)  = 110 uimm[5:2|7:6] rs2 10              => sw rs2,imm(sp)
 c.sdsp   rs2,uimm(sp)  = 111 uimm[5:3|8:6] rs2 10              => sd rs2,imm(sp)
+c.lbu    rd,uimm(rs1)  = 100 000 rs1' uimm[0|1] rd' 00         => lbu rd,imm(rs1)
+c.lhu    rd,uimm(rs1)  = 100 001 rs1' 0 uimm[1] rd' 00         => lhu rd,imm(rs1)
+c.lh     rd,uimm(rs1)  = 100 001 rs1' 1 uimm[1] rd' 00         => lh rd,imm(rs1)
+c.sb     rs2,uimm(rs1) = 100 010 rs1' uimm[0|1] rs2' 00        => sb rs2,imm(rs1)
+c.sh     rs2,uimm(rs1) = 100 011 rs1' 0 uimm[1] rs2' 00        => sh rs2,imm(rs1)
+c.zext.b rd            = 100 111 rd' 11 000 01                 => andi rd,rd,255
+c.sext.b rd            = 100 111 rd' 11 001 01                 => sext.b rd,rd
+c.zext.h rd            = 100 111 rd' 11 010 01                 => zext.h rd,rd
+c.sext.h rd            = 100 111 rd' 11 011 01                 => sext.h rd,rd
+c.zext.w rd            = 100 111 rd' 11 100 01                 => add.uw rd,rd,zero
+c.not    rd            = 100 111 rd' 11 101 01                 => xori rd,rd,-1
+c.mul    rd,rs2        = 100 111 rd' 10 rs2' 01                => mul rd,rd,rs2
 `;
 
 /** One run of instruction bits: constant, or bits `to..to+width-1` of an operand. */
@@ -216,7 +273,7 @@ function parseRow(line: string): Row {
   };
 }
 
-/** Every instruction of RV64IMAC_Zicsr_Zifencei and the privileged ones. */
+/** Every instruction of the machine. */
 export const ROWS: ReadonlyMap<string, Row> = new Map(
   LISTING.trim()
     .split('\n')

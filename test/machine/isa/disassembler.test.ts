@@ -66,8 +66,39 @@ describe('the disassembler', () => {
   });
 });
 
-const OBJDUMP = 'riscv64-unknown-elf-objdump';
+const TOOL = 'riscv64-unknown-elf-';
+const OBJDUMP = `${TOOL}objdump`;
 const hasObjdump = spawnSync(OBJDUMP, ['--version']).status === 0;
+
+/** What objdump takes for instructions depends on an attribute of the file. */
+const ARCHITECTURE =
+  'rv64gc_zicsr_zifencei_zihintpause_zba_zbb_zbs_zawrs_zicbom_zicbop_zicboz_svinval';
+/** Instructions that only later versions than 2.40 know. */
+const isNews = (text: string): boolean =>
+  /^(czero\.|c\.(lbu|lhu|lh|sb|sh|mul|not|[sz]ext\.[bhw]) )/.test(text);
+
+/** The listing of some code, as a file of that architecture. */
+function listingOf(bytes: Uint8Array): string {
+  const folder = mkdtempSync(join(tmpdir(), 'cordon-objdump-'));
+  const run = (tool: string, ...options: string[]): string => {
+    const done = spawnSync(TOOL + tool, options, {
+      cwd: folder,
+      encoding: 'utf8',
+      maxBuffer: 1 << 26,
+    });
+    if (done.status !== 0) throw new Error(`${tool}: ${done.stderr}`);
+    return done.stdout;
+  };
+  try {
+    writeFileSync(join(folder, 'code.bin'), bytes);
+    writeFileSync(join(folder, 'code.s'), 'ebreak\n');
+    run('as', `-march=${ARCHITECTURE}`, '-o', 'code.o', 'code.s');
+    run('objcopy', '--update-section', '.text=code.bin', 'code.o');
+    return run('objdump', '-D', '-j', '.text', '-M', 'no-aliases,priv-spec=1.12', 'code.o');
+  } finally {
+    rmSync(folder, { recursive: true });
+  }
+}
 
 describe.skipIf(!hasObjdump)(`against ${OBJDUMP} (skipped where it is not installed)`, () => {
   it('agrees on the text of every encoding, and on which are ours', () => {
@@ -84,25 +115,14 @@ describe.skipIf(!hasObjdump)(`against ${OBJDUMP} (skipped where it is not instal
     words.forEach((raw, n) =>
       view.setUint32(4 * n, (raw & 3) === 3 ? raw : (raw | 0x00010000) >>> 0, true),
     );
-    const folder = mkdtempSync(join(tmpdir(), 'cordon-objdump-'));
-    let listing: string;
-    try {
-      const file = join(folder, 'code.bin');
-      writeFileSync(file, bytes);
-      const run = spawnSync(
-        OBJDUMP,
-        ['-D', '-b', 'binary', '-m', 'riscv:rv64', '-M', 'no-aliases,priv-spec=1.12', file],
-        { encoding: 'utf8', maxBuffer: 1 << 26 },
-      );
-      listing = run.stdout;
-    } finally {
-      rmSync(folder, { recursive: true });
-    }
     const theirs = new Map<number, string>();
-    for (const line of listing.split('\n')) {
+    for (const line of listingOf(bytes).split('\n')) {
       const [, at, text] = /^\s*([0-9a-f]+):\s+[0-9a-f]+\s+(.*)$/.exec(line) ?? [];
       if (at !== undefined && text !== undefined)
-        theirs.set(Number.parseInt(at, 16), text.replace(/\s*#.*/, ''));
+        theirs.set(
+          Number.parseInt(at, 16),
+          text.replace(/\s*#.*/, '').replace(/([0-9a-f]+) <.*>$/, '0x$1'),
+        );
     }
     const differences: string[] = [];
     let ours = 0;
@@ -111,11 +131,13 @@ describe.skipIf(!hasObjdump)(`against ${OBJDUMP} (skipped where it is not instal
       if (expected === undefined) throw new Error(`objdump printed nothing at ${4 * n}`);
       const mnemonic = (expected.split(/\s/)[0] as string).replace(/\.(aq|rl|aqrl)$/, '');
       if (lookUp(raw) === undefined) {
+        if (expected.startsWith('c.addi16sp') && raw === 0x6101) return; // reserved, and printed all the same
         if (ROWS.has(mnemonic)) differences.push(`${raw.toString(16)}: not ours, ${expected}`);
         return;
       }
       ours++;
       const text = disassemble(raw, BigInt(4 * n));
+      if (isNews(text) && /^\.[24]byte/.test(expected)) return;
       if (comparable(text) !== comparable(expected))
         differences.push(`${raw.toString(16)}: '${text}', objdump '${expected}'`);
     });

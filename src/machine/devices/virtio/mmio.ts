@@ -79,8 +79,12 @@ export interface VirtioBackend {
   readonly queues: number;
   /** The device-specific configuration; it never changes. */
   readonly config: DataView;
-  /** Serves one chain of a queue; returns the bytes written to it, or BROKEN. */
+  /** Serves one chain of a queue; returns the bytes written to it, BROKEN, or WAIT. */
   serve(queue: number, chain: Chain): number;
+  /** The queue whose chains wait for input. It is served after every other one, and by `feed`. */
+  readonly inputQueue?: number;
+  /** Whether there is input; a queue that waits in vain is not walked. */
+  hasInput?(): boolean;
 }
 
 /** The most queues a device may have. */
@@ -306,16 +310,45 @@ export class VirtioMmio implements Device {
   }
 
   #notify(backend: VirtioBackend, queue: number): void {
-    const { queueLock, lock, position } = this.#state;
-    locked(queueLock, () => {
-      const open = locked(lock, () => (this.#isLive(queue) ? this.#openQueue(queue) : undefined));
-      if (open === undefined) return;
-      const served = open.serve(position[queue] as number, (chain) => backend.serve(queue, chain));
-      position[queue] = served.position;
-      locked(lock, () => {
-        if (served.isBroken) this.#needReset();
-        else if (served.interrupts) this.#interrupt(INTERRUPT_USED);
-      });
+    locked(this.#state.queueLock, () => {
+      if (queue !== backend.inputQueue) this.#serveQueue(backend, queue);
+      this.#serveInput(backend);
+    });
+  }
+
+  /**
+   * Any thread: `add` gives the backend its input, alone, and the driver gets as much of it as it has
+   * buffers for. Returns what `add` returns.
+   */
+  feed<Result>(add: () => Result): Result {
+    return locked(this.#state.queueLock, () => {
+      const result = add();
+      if (this.#deps.backend !== undefined) this.#serveInput(this.#deps.backend);
+      return result;
+    });
+  }
+
+  /** Any thread: looks at a queue again that was left waiting. */
+  resume(queue: number): void {
+    if (this.#deps.backend !== undefined) this.#notify(this.#deps.backend, queue);
+  }
+
+  #serveInput(backend: VirtioBackend): void {
+    const { inputQueue } = backend;
+    if (inputQueue !== undefined && backend.hasInput?.() === true)
+      this.#serveQueue(backend, inputQueue);
+  }
+
+  /** Under `queueLock`. */
+  #serveQueue(backend: VirtioBackend, queue: number): void {
+    const { lock, position } = this.#state;
+    const open = locked(lock, () => (this.#isLive(queue) ? this.#openQueue(queue) : undefined));
+    if (open === undefined) return;
+    const served = open.serve(position[queue] as number, (chain) => backend.serve(queue, chain));
+    position[queue] = served.position;
+    locked(lock, () => {
+      if (served.isBroken) this.#needReset();
+      else if (served.interrupts) this.#interrupt(INTERRUPT_USED);
     });
   }
 

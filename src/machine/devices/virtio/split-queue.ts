@@ -20,6 +20,8 @@ export const VIRTQ_DESC_F_INDIRECT = 4;
 export const VIRTQ_AVAIL_F_NO_INTERRUPT = 1;
 
 export const BROKEN = -1;
+/** Leaves a chain where it is, and those behind it: the device has nothing to put in yet. */
+export const WAIT = -2;
 
 /** Where the driver put a queue, by physical address. */
 export interface QueuePlace {
@@ -95,7 +97,7 @@ export interface Chain {
   readonly writable: Buffers;
 }
 
-/** Serves one chain; returns the bytes written to it from its start, or BROKEN. */
+/** Serves one chain; returns the bytes written to it from its start, BROKEN, or WAIT. */
 export type ServeChain = (chain: Chain) => number;
 
 export interface Served {
@@ -158,6 +160,7 @@ export class SplitQueue {
       const head = Atomics.load(this.#available, 2 + (at % size));
       const chain = this.#chain(head);
       const written = chain === undefined ? BROKEN : serveChain(chain);
+      if (written === WAIT) break;
       if (chain === undefined || written === BROKEN) return { position: at, ...broken };
       chain.writable.reportWritten(this.#dma);
       this.#returnChain(at, head, written);

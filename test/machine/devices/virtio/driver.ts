@@ -1,4 +1,4 @@
-/** A virtio driver for tests: builds rings in guest RAM and talks to slot 0 over the bus. */
+/** A virtio driver for tests: builds the rings of one queue in guest RAM and talks to a slot over the bus. */
 import {
   REG,
   STATUS_ACKNOWLEDGE,
@@ -37,19 +37,21 @@ export class Driver {
   readonly ram: DataView;
   readonly size: number;
   readonly #machine: TestMachine;
+  readonly #slot: number;
 
-  constructor(machine: TestMachine, size = 8) {
+  constructor(machine: TestMachine, size = 8, slot = 0) {
     this.#machine = machine;
     this.size = size;
+    this.#slot = slot;
     this.ram = new DataView(machine.memory, machine.ramAt, machine.ram.length);
   }
 
   read(register: number): number {
-    return this.#machine.board.bus.load(virtioSlot(0).base + register, 4, 0);
+    return this.#machine.board.bus.load(virtioSlot(this.#slot).base + register, 4, 0);
   }
 
   write(register: number, value: number): void {
-    this.#machine.board.bus.store(virtioSlot(0).base + register, 4, value, 0);
+    this.#machine.board.bus.store(virtioSlot(this.#slot).base + register, 4, value, 0);
   }
 
   /** The initialisation of §3.1.1, with all offered features but `declined`. */
