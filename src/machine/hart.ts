@@ -162,7 +162,13 @@ export class Hart implements CsrOwner {
     this.#machineTimer = environment.machineTimer;
     this.#htif = environment.htif;
     this.machineMode = environment.machineMode;
-    this.debug = new HartDebug(environment.debug, this.id);
+    this.debug = new HartDebug(environment.debug, this.id, {
+      forgetAll: () => {
+        this.translation.flushAll();
+        this.fenceI();
+      },
+      forgetPage: (low, high) => this.translation.flushPage(low, high, -1),
+    });
     this.#decodeCache = new DecodeCache(
       buffer,
       this.base + plan.decodedOffset,
@@ -366,10 +372,7 @@ export class Hart implements CsrOwner {
   }
 
   #run(limit: number, isNew: boolean): RunEnd {
-    if (this.debug.refresh()) {
-      this.translation.flushAll();
-      this.fenceI();
-    }
+    this.debug.refresh();
     this.state = HART_STATE.RUNNING;
     if (isNew) this.#serve(PENDING.FENCE);
     this.translation.select();

@@ -76,7 +76,7 @@ export class DeterministicDebugger implements Debugger, Steering {
   }
 
   memoryChanged(): void {
-    this.#machine.debug.generation.add(1);
+    this.#machine.debug.memoryChanges.add(1);
   }
 
   ask<K extends QuestionKind>(

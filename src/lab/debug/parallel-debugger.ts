@@ -142,7 +142,7 @@ export class ParallelDebugger implements Debugger {
   }
 
   memoryChanged(): void {
-    this.#debug.generation.add(1);
+    this.#debug.memoryChanges.add(1);
   }
 
   ask<K extends QuestionKind>(

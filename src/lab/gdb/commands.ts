@@ -156,7 +156,7 @@ function view(machine: HaltedMachine, hart: number): string[] {
 }
 
 function walk(machine: HaltedMachine, hart: number, [address]: readonly string[]): string[] {
-  const va = numberOf(address, 'a virtual address');
+  const va = address === undefined ? machine.pc(hart) : numberOf(address, 'a virtual address');
   const { mode, steps, end } = machine.walk(hart, va);
   const lines = steps.map(({ level, index, at, entry }) =>
     entry === undefined
@@ -263,7 +263,7 @@ const COMMANDS: Readonly<Record<string, MonitorCommand>> = {
   },
   domains: { usage: 'domains', what: 'all domains and how they are', run: domains },
   view: { usage: 'view', what: 'root, ASID, and the regions in the present view', run: view },
-  walk: { usage: 'walk ADDR', what: 'walk of the page tables, level by level', run: walk },
+  walk: { usage: 'walk [ADDR]', what: 'walk of the page tables for an address, or pc', run: walk },
   tlb: { usage: 'tlb', what: 'translations that the hart remembers', run: tlb },
   pmp: { usage: 'pmp', what: 'physical memory protection of the hart', run: pmp },
   phys: { usage: 'phys ADDR [BYTES]', what: 'physical memory', run: physical },

@@ -64,7 +64,7 @@ class Client {
     socket.setNoDelay(true);
     this.#stub = new Stub(session, {
       send: (data) => this.#send(data),
-      close: () => void socket.end(),
+      close: () => socket.destroySoon(),
       stopAcknowledging: () => {
         this.#acknowledges = false;
       },
@@ -74,14 +74,14 @@ class Client {
     // 'close' follows, whatever went wrong.
     socket.on('error', () => {});
     socket.on('close', () => void this.leave());
-    void session.done.then(() => this.#after(() => void socket.end()));
+    void session.done.then(() => this.leave());
   }
 
   /** The machine goes on. */
   async leave(): Promise<void> {
-    this.#socket.destroy();
     await this.#queue;
     await this.#stub.detach();
+    this.#socket.destroySoon();
     this.#gone();
   }
 

@@ -333,11 +333,9 @@ export class Stub {
       let stop = await this.#session.debugger.resume(actions);
       while (stop.reason === 'step' && this.#stepsOn(stop.hart, ranges))
         stop = await this.#session.debugger.resume(actions);
-      this.#running = undefined;
-      if (this.#isGone) return;
       this.#lastStop = await this.#stopReply(stop);
-      this.#port.send(this.#lastStop);
-      if (stop.reason === 'ended') this.#port.close();
+      this.#running = undefined;
+      if (!this.#isGone || stop.reason === 'ended') this.#port.send(this.#lastStop);
     })();
   }
 
@@ -349,10 +347,7 @@ export class Stub {
   }
 
   async #stopReply(stop: Stop): Promise<string> {
-    if (stop.reason === 'ended') {
-      this.#isGone = true;
-      return endReply((await this.#session.done).exit);
-    }
+    if (stop.reason === 'ended') return endReply((await this.#session.done).exit);
     this.#selected = stop.hart;
     const point = stop.reason === 'point' ? this.#points[stop.point] : undefined;
     return [

@@ -39,8 +39,9 @@ export const MESSAGE_BYTES = 1 << 17;
 
 export const DebugBlock = layout('DebugBlock', {
   changes: i32.doc('goes up when a hart comes to rest. Harts add 1 and notify; the debugger waits'),
-  generation: i32.doc(
-    'goes up when points or code in memory were changed: harts forget what they remember of memory',
+  pointChanges: i32.doc('goes up when points were changed. The debugger adds 1'),
+  memoryChanges: i32.doc(
+    'goes up when memory was changed behind the harts: they forget what they remember of it',
   ),
   masksSteps: i32.doc('not 0: a hart that steps takes no interrupt (dcsr.stepie = 0)'),
   pointCount: i32,
@@ -77,7 +78,7 @@ export function writePoints(debug: DebugView, points: readonly Point[]): void {
     debug.points.set([kind, low, high, bytes], index * POINT_WORDS);
   });
   debug.pointCount.store(points.length);
-  debug.generation.add(1);
+  debug.pointChanges.add(1);
 }
 
 /** The points as they are now. */

@@ -4,7 +4,7 @@
  * A point needs no change of guest memory and costs nothing elsewhere: a page that has one never enters the
  * soft TLB, so that every fetch or access in it comes by the hart's slow path, which asks here. It follows
  * that whoever executes code in another way (a translator) must leave out the pages that `holdsCode`
- * names, and forget what it has of them when `refresh` returns true.
+ * names, and forget what it has of a page when `HartMemory.forgetPage` says so.
  */
 import {
   DEBUG_COMMAND,
@@ -22,38 +22,62 @@ const pageOf = (low: number, high: number): number => (high >>> 0) * 2 ** 20 + (
 const distance = (low: number, high: number, point: Point): number =>
   ((high - point.high) | 0) * 2 ** 32 + ((low >>> 0) - (point.low >>> 0));
 
+/** What a hart remembers of memory. */
+export interface HartMemory {
+  /** Translations and decoded instructions. */
+  forgetAll(): void;
+  /** Translations of a virtual page, in every regime: it has a point now. */
+  forgetPage(low: number, high: number): void;
+}
+
 export class HartDebug {
   readonly block: DebugView;
   readonly #hart: number;
-  #generation = 0;
+  readonly #memory: HartMemory;
+  #pointChanges = 0;
+  #memoryChanges = 0;
   #points: readonly Point[] = [];
   readonly #codePages = new Set<number>();
   readonly #dataPages = new Set<number>();
 
-  constructor(block: DebugView, hart: number) {
+  constructor(block: DebugView, hart: number, memory: HartMemory) {
     this.block = block;
     this.#hart = hart;
+    this.#memory = memory;
   }
 
   get command(): number {
     return this.block.command.load(this.#hart);
   }
 
-  /** Reads the points if they have changed; true: the caller has to forget what it remembers of memory. */
-  refresh(): boolean {
-    const generation = this.block.generation.load();
-    if (generation === this.#generation) return false;
-    this.#generation = generation;
+  /** Before the hart executes: what the debugger has changed since it last did. */
+  refresh(): void {
+    const memory = this.block.memoryChanges.load();
+    if (memory !== this.#memoryChanges) {
+      this.#memoryChanges = memory;
+      this.#memory.forgetAll();
+    }
+    const points = this.block.pointChanges.load();
+    if (points !== this.#pointChanges) {
+      this.#pointChanges = points;
+      this.#readPoints();
+    }
+  }
+
+  #readPoints(): void {
     this.#points = readPoints(this.block);
     this.#codePages.clear();
     this.#dataPages.clear();
     for (const { kind, low, high, bytes } of this.#points) {
-      const first = pageOf(low, high);
-      const last = first + (((low & 0xfff) + bytes - 1) >>> 12);
       const pages = kind === POINT_KIND.EXECUTE ? this.#codePages : this.#dataPages;
-      for (let page = first; page <= last; page++) pages.add(page);
+      const last = low + bytes - 1;
+      for (let at = low & ~0xfff; at <= last; at += 4096) {
+        // Past the end of the low half.
+        const atHigh = low < 0 && at >= 0 ? (high + 1) | 0 : high;
+        pages.add(pageOf(at | 0, atHigh));
+        this.#memory.forgetPage(at | 0, atHigh);
+      }
     }
-    return true;
   }
 
   /** Whether a virtual page may have a breakpoint. */
