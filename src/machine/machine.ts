@@ -9,7 +9,7 @@ import { ControlBlock, EXIT_REASON, planMemory, type MemoryPlan } from './memory
 import { createHostClock, hostTicks, type Clock } from './clock.ts';
 import { generateCore, type CoreExports } from './core/generate.ts';
 import { PENDING } from './core/hart-block.ts';
-import { DebugBlock, type DebugView } from './debug/debug-block.ts';
+import { DEBUG_COMMAND, DebugBlock, type DebugView } from './debug/debug-block.ts';
 import {
   BoardState,
   createBoard,
@@ -119,7 +119,8 @@ export function attachMachine(parts: MachineParts): Machine {
     control.stop.store(1);
     for (let id = 0; id < plan.harts; id++) {
       signalHart(words, plan, id, PENDING.STOP);
-      // One that a debugger holds waits elsewhere.
+      // One that a debugger holds waits for its command to change; if it is held anew it sees `stop`.
+      debug.command.store(id, DEBUG_COMMAND.RUN);
       debug.command.notify(id);
     }
   };

@@ -25,11 +25,14 @@ export interface GdbServer {
 export async function serveGdb(session: Session, port: number): Promise<GdbServer> {
   let client: Client | undefined;
   const server = createServer((socket) => {
-    if (client !== undefined || session.hasEnded) {
-      socket.destroy();
-      return;
-    }
-    client = new Client(session, socket, () => (client = undefined));
+    void (async () => {
+      await client?.left;
+      if (client !== undefined || session.hasEnded) {
+        socket.destroy();
+        return;
+      }
+      client = new Client(session, socket, () => (client = undefined));
+    })();
   });
   await listening(server, port);
   const close = async (): Promise<void> => {
@@ -55,8 +58,10 @@ class Client {
   #acknowledges = true;
   /** Sent last, in case it is asked for again. */
   #sent: Uint8Array | undefined;
-  /** Packets are answered one after the other. */
+  /** Packets are answered, and Ctrl-C is heard, one after the other. */
   #queue: Promise<void>;
+  /** Settles when the debugger has let go of the machine; undefined while it has not begun to. */
+  left: Promise<void> | undefined;
 
   constructor(session: Session, socket: Socket, gone: () => void) {
     this.#socket = socket;
@@ -64,7 +69,7 @@ class Client {
     socket.setNoDelay(true);
     this.#stub = new Stub(session, {
       send: (data) => this.#send(data),
-      close: () => socket.destroySoon(),
+      close: () => void this.leave(),
       stopAcknowledging: () => {
         this.#acknowledges = false;
       },
@@ -78,11 +83,14 @@ class Client {
   }
 
   /** The machine goes on. */
-  async leave(): Promise<void> {
-    await this.#queue;
-    await this.#stub.detach();
-    this.#socket.destroySoon();
-    this.#gone();
+  leave(): Promise<void> {
+    this.left ??= (async () => {
+      await this.#queue;
+      await this.#stub.detach();
+      this.#gone();
+      this.#socket.destroySoon();
+    })();
+    return this.left;
   }
 
   #after(work: () => void | Promise<void>): void {
@@ -93,7 +101,7 @@ class Client {
     for (const incoming of this.#reader.read(bytes)) {
       switch (incoming.kind) {
         case 'interrupt':
-          this.#stub.interrupt();
+          this.#after(() => this.#stub.interrupt());
           break;
         case 'nak':
           if (this.#sent !== undefined) this.#write(this.#sent);
