@@ -45,6 +45,7 @@ function addHart(hash: Hash, machine: Machine, hart: Hart): void {
   const reserved = hart.get('reservedAddress');
   hash.update(String(reserved === 0 ? 0 : reserved - machine.parts.plan.ram));
   const { pmp } = hart.translation;
+  hash.update(`${pmp.mseccfg};`);
   for (let entry = 0; entry < PMP_ENTRIES; entry++) {
     hash.update(`${pmp.config(entry)},${pmp.addressHigh(entry)},${pmp.addressLow(entry)};`);
   }

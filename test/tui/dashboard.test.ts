@@ -192,7 +192,7 @@ describe('without colours', () => {
   // SGR parameters that set a colour: 30-38, 40-48, 90-97, 100-107.
   const colorCode = /\x1b\[(?:\d+;)*(?:3[0-8]|4[0-8]|9[0-7]|10[0-7])(?:;\d+)*m/; // oxlint-disable-line no-control-regex
 
-  it.each<[string, Options]>([
+  it.each<[string, HeadlessOptions]>([
     ['--no-color', { color: false }],
     ['NO_COLOR', { env: { TERM: 'xterm', LANG: 'C.UTF-8', NO_COLOR: '1' } }],
   ])('%s: no SGR colour is ever sent, whatever is shown', async (_name, options) => {

@@ -17,6 +17,7 @@ import {
   block,
   br,
   call,
+  callIndirect,
   choose,
   fence,
   i32,
@@ -35,7 +36,7 @@ import {
   type Stmt,
 } from '../wasm/ir.ts';
 import { EXIT, OPERATIONS, type Exit, type Instruction, type Meaning } from '../isa/table.ts';
-import { SSTATUS_MASK, SSTATUS_PLAIN_BITS, SSTATUS_SIE } from '../csr-numbers.ts';
+import { CAUSE, MSTATUS_BITS, SSTATUS_MASK } from '../csr-numbers.ts';
 import {
   csrIndex,
   DATA_TLB_ENTRIES,
@@ -45,9 +46,11 @@ import {
   HartBlock,
   PRIVILEGE,
   Record16,
-  type CsrCell,
+  Region,
+  REGION_END,
 } from './hart-block.ts';
 import { MODEL_KIND, modelFunctions } from './tlb-model.ts';
+import { countTrap, pendingInterrupts, TRAP_FUNCTIONS, trapFunctions } from './traps.ts';
 
 /** Operation numbers below the ISA's own. An undecoded record is all zero. */
 export const OPERATION = {
@@ -74,8 +77,8 @@ export const operationNumber: ReadonlyMap<string, number> = new Map(
 export const operationMeaning = (operation: number): Meaning | undefined =>
   OPERATIONS[operation - FIRST_ISA_OPERATION]?.meaning;
 
-/** These trap, or read the count of retired instructions before they add to it. */
-const RETIRES_LATER: ReadonlySet<Exit> = new Set([EXIT.CSR, EXIT.ECALL, EXIT.EBREAK]);
+/** Traps that one run takes before it gives up reaching its limit. */
+const MOST_TRAPS = 10_000;
 
 export interface CoreOptions {
   /** Size of the imported memory in 64 KiB pages. */
@@ -85,7 +88,15 @@ export interface CoreOptions {
    * limit is looked at where control flow joins only.
    */
   readonly exact: boolean;
+  /**
+   * Counts where control flow joins, asks for a translation of what is reached so often, and calls it
+   * from then on. Never together with `exact`.
+   */
+  readonly hotAfter?: number;
 }
+
+/** Takes the hart and how many instructions it may retire; returns a REGION_END. */
+export const REGION_PARAMS = ['i32', 'i32'] as const;
 
 /** What the module exports; addresses are offsets in the shared memory. */
 export interface CoreExports {
@@ -105,7 +116,21 @@ export interface CoreExports {
     low: number,
     high: number,
   ): number;
+  /** Puts the tables of the present regime into use; 0 if they are not there yet. */
+  select(hart: number): number;
+  /** What follows these is 0 (go on at pc), EXIT.MONITOR or EXIT.REGIME: see traps.ts. */
+  trap(hart: number, cause: number, tvalLow: number, tvalHigh: number): TrapEnd;
+  takeInterrupt(hart: number): TrapEnd;
+  mret(hart: number): TrapEnd;
+  sret(hart: number): TrapEnd;
+  /** Translated regions; only where `hotAfter` was given. */
+  readonly regions?: WebAssembly.Table;
+  mulh(a: bigint, b: bigint): bigint;
+  mulhsu(a: bigint, b: bigint): bigint;
+  mulhu(a: bigint, b: bigint): bigint;
 }
+
+export type TrapEnd = 0 | typeof EXIT.MONITOR | typeof EXIT.REGIME;
 
 const at = HartBlock.offset;
 
@@ -116,10 +141,21 @@ export function generateCore(options: CoreOptions): Uint8Array<ArrayBuffer> {
     functions: [
       ...multiplyHelpers(),
       ...sharedCellHelpers(),
+      ...trapFunctions(),
       ...(options.exact ? modelFunctions() : []),
       runFunction(options),
     ],
-    exports: ['run', 'atomicLoad64', 'atomicStore64', 'compareExchange64'],
+    exports: [
+      'run',
+      'atomicLoad64',
+      'atomicStore64',
+      'compareExchange64',
+      'mulh',
+      'mulhsu',
+      'mulhu',
+      ...TRAP_FUNCTIONS,
+    ],
+    ...(options.hotAfter === undefined ? {} : { table: 'regions' }),
   });
 }
 
@@ -217,6 +253,14 @@ function runFunction(options: CoreOptions): FunctionBuilder {
   const value64 = fn.local('i64');
   const old32 = fn.local('i32');
   const old64 = fn.local('i64');
+  const traps = fn.local('i32');
+
+  const join = fn.local('i32');
+  const joins = fn.local('i32');
+  /** The instruction at pc is interpreted even if a region begins there. */
+  const isBarred = fn.local('i32');
+  /** Retired by regions, of `count`. */
+  const translated = fn.local('i32');
 
   const fetch = label('fetch');
   const next = label('next');
@@ -251,8 +295,7 @@ function runFunction(options: CoreOptions): FunctionBuilder {
   };
   const lower = (tree: Expr): Expr => substitute(tree, operandOf);
 
-  const leave = (reason: Exit, retired: Expr): Stmt[] => [
-    store('i64', 8, hart, pc, at.pc),
+  const settle = (retired: Expr): Stmt[] => [
     store(
       'i64',
       8,
@@ -260,7 +303,22 @@ function runFunction(options: CoreOptions): FunctionBuilder {
       i64.add(load('i64', 8, false, hart, at.instret), i64.extend_u(retired)),
       at.instret,
     ),
+    ...(options.hotAfter === undefined
+      ? []
+      : [
+          store(
+            'i64',
+            8,
+            hart,
+            i64.add(load('i64', 8, false, hart, at.regionInstructions), i64.extend_u(translated)),
+            at.regionInstructions,
+          ),
+        ]),
     store('i32', 4, hart, ip, at.exitIp),
+  ];
+  const leave = (reason: Exit, retired: Expr): Stmt[] => [
+    store('i64', 8, hart, pc, at.pc),
+    ...settle(retired),
     ret(i32.const(reason)),
   ];
   const notRetired = i32.sub(count, i32.const(1));
@@ -268,20 +326,111 @@ function runFunction(options: CoreOptions): FunctionBuilder {
   const leaveAt = (reason: Exit): Stmt[] => [set(pc, currentPc), ...leave(reason, notRetired)];
   const advance: Stmt[] = [set(ip, i32.add(ip, step)), br(next)];
 
+  /** Goes on where a function of traps.ts has set pc, or leaves with what it returned. */
+  const follow = (ended: Expr, retired: Expr): Stmt[] => [
+    store('i64', 8, hart, currentPc, at.pc),
+    set(value32, ended),
+    set(pc, load('i64', 8, false, hart, at.pc)),
+    set(count, retired),
+    when(value32, [...settle(count), ret(value32)]),
+    set(traps, i32.add(traps, i32.const(1))),
+    unlikely(i32.gt_u(traps, i32.const(MOST_TRAPS)), leave(EXIT.STUCK, count)),
+    // Before anything that is pending: a slice ends with its last instruction.
+    unlikely(i32.ge_u(count, limit), leave(EXIT.LIMIT, count)),
+    br(fetch),
+  ];
+  /** The instruction traps: it does not retire. */
+  const trap = (cause: Expr, tval: Expr): Stmt[] =>
+    follow(
+      call('trap', 'i32', hart, cause, i32.wrap(tval), i32.wrap(i64.shr_u(tval, i64.const(32)))),
+      notRetired,
+    );
+  const illegal = (): Stmt[] => trap(i32.const(CAUSE.ILLEGAL), i64.extend_u(record('imm', 4)));
+  const mode = load('i32', 4, false, hart, at.mode);
+  const mstatus = load('i32', 4, false, hart, at.csr + 8 * csrIndex.mstatus);
+
   const isPending = i32.ne(atomicLoad('i32', hart, at.pending), i32.const(0));
+  const joinWord = (to: Expr): Expr => i32.add(joins, i32.shr_u(to, i32.const(2)));
   /**
-   * Goes on at the target of a branch that lies in the same page, whose distance in records the record
-   * knows. Going back it looks up first, as every loop must somewhere.
+   * Whether a branch back may go on without looking up first, as every loop must somewhere: nothing is
+   * pending and, where code is translated, the target is neither hot nor the start of a region.
    */
+  const mayHopBack = i32.and(i32.eqz(isPending), i32.lt_u(count, limit));
+  const hopBack = (hotAfter: number): Stmt[] => [
+    set(entry, joinWord(i32.add(ip, host))),
+    set(join, load('i32', 4, false, entry)),
+    when(i32.and(mayHopBack, i32.lt_u(join, i32.const(hotAfter))), [
+      store('i32', 4, entry, i32.add(join, i32.const(1))),
+      set(ip, i32.add(ip, host)),
+      br(next),
+    ]),
+  ];
+  /** Goes on at the target of a branch that lies in the same page, whose distance the record knows. */
   const hop: Stmt[] = [
     set(host, record('extra', 4)),
+    ...(options.hotAfter === undefined
+      ? [
+          when(
+            i32.and(i32.ne(host, i32.const(0)), i32.or(i32.lt_s(i32.const(0), host), mayHopBack)),
+            [set(ip, i32.add(ip, host)), br(next)],
+          ),
+        ]
+      : [
+          when(i32.lt_s(i32.const(0), host), [set(ip, i32.add(ip, host)), br(next)]),
+          when(host, hopBack(options.hotAfter)),
+        ]),
+  ];
+  /** At a join: calls the region that begins at pc, or counts towards one. */
+  const enterRegion = (hotAfter: number): Stmt[] => [
+    set(host, joinWord(ip)),
+    set(join, load('i32', 4, false, host)),
     when(
-      i32.and(
-        i32.ne(host, i32.const(0)),
-        i32.or(i32.lt_s(i32.const(0), host), i32.and(i32.eqz(isPending), i32.lt_u(count, limit))),
-      ),
-      [set(ip, i32.add(ip, host)), br(next)],
+      i32.lt_s(join, i32.const(0)),
+      [
+        set(entry, i32.sub(i32.const(0), join)),
+        when(
+          i32.and(i64.eq(load('i64', 8, false, entry, Region.offset.va), pc), i32.eqz(isBarred)),
+          [
+            unlikely(
+              i32.ne(
+                load(
+                  'i32',
+                  4,
+                  false,
+                  i32.add(entry, load('i32', 4, false, hart, at.stampOffset)),
+                  Region.offset.stamps,
+                ),
+                load('i32', 4, false, hart, at.fetchStamp),
+              ),
+              leave(EXIT.UNPROVEN, count),
+            ),
+            set(
+              isBarred,
+              i32.eq(
+                callIndirect(
+                  REGION_PARAMS,
+                  'i32',
+                  load('i32', 4, false, entry, Region.offset.index),
+                  hart,
+                  i32.sub(limit, count),
+                ),
+                i32.const(REGION_END.INTERPRET),
+              ),
+            ),
+            set(host, i32.sub(limit, load('i32', 4, false, hart, at.budgetLeft))),
+            set(translated, i32.add(translated, i32.sub(host, count))),
+            set(count, host),
+            set(pc, load('i64', 8, false, hart, at.pc)),
+            br(fetch),
+          ],
+        ),
+      ],
+      [
+        unlikely(i32.eq(join, i32.const(hotAfter)), leave(EXIT.HOT, count)),
+        store('i32', 4, host, i32.add(join, i32.const(1))),
+      ],
     ),
+    set(isBarred, i32.const(0)),
   ];
 
   const modelTouch = (kind: number, va: Expr): Stmt[] =>
@@ -355,6 +504,9 @@ function runFunction(options: CoreOptions): FunctionBuilder {
           set(target, lower(meaning.target)),
           writeRd(nextPc),
           ...(operands.rs1 === undefined ? hop : []),
+          ...(operands.rs1 !== undefined && options.hotAfter !== undefined
+            ? [store('i32', 4, ip, i32.wrap(target), Record16.offset.extra)]
+            : []),
           set(pc, target),
           br(fetch),
         ];
@@ -373,9 +525,44 @@ function runFunction(options: CoreOptions): FunctionBuilder {
       case 'amoLoop':
         return atomicHandler(meaning);
       case 'exit':
-        return RETIRES_LATER.has(meaning.reason)
-          ? leaveAt(meaning.reason)
-          : [set(pc, currentPc), ...leave(meaning.reason, count)];
+        return exitHandler(meaning.reason);
+    }
+  };
+
+  const exitHandler = (reason: Exit): Stmt[] => {
+    switch (reason) {
+      case EXIT.ECALL:
+        return [
+          countTrap(hart, 'ecalls'),
+          ...trap(i32.add(mode, i32.const(CAUSE.ECALL_U)), i64.const(0)),
+        ];
+      case EXIT.EBREAK:
+        return trap(i32.const(CAUSE.BREAKPOINT), currentPc);
+      case EXIT.MRET:
+        return [
+          unlikely(i32.lt_u(mode, i32.const(PRIVILEGE.M)), illegal()),
+          ...follow(call('mret', 'i32', hart), count),
+        ];
+      case EXIT.SRET:
+        return [
+          unlikely(
+            i32.lt_u(
+              mode,
+              choose(
+                i32.and(mstatus, i32.const(MSTATUS_BITS.TSR)),
+                i32.const(PRIVILEGE.M),
+                i32.const(PRIVILEGE.S),
+              ),
+            ),
+            illegal(),
+          ),
+          ...follow(call('sret', 'i32', hart), count),
+        ];
+      case EXIT.CSR:
+        // Reads the count of retired instructions before it adds to it.
+        return leaveAt(reason);
+      default:
+        return [set(pc, currentPc), ...leave(reason, count)];
     }
   };
 
@@ -445,43 +632,55 @@ function runFunction(options: CoreOptions): FunctionBuilder {
       }
     }
   };
-  /** csrrs, csrrc, csrrsi or csrrci of sstatus; raw bits in the immediate. */
+  /** A CSR instruction that is about sstatus; raw bits in the immediate. */
   function sstatusHandler(): Stmt[] {
     const IS_IMMEDIATE = 1 << 14;
+    const IS_SET = 1 << 13;
     const IS_CLEAR = 1 << 12;
     const raw = record('imm', 4);
-    const has = (bits: number): Expr => i64.ne(i64.and(value64, i64.const(bits)), i64.const(0));
-    const cell = (name: CsrCell): number => at.csr + 8 * csrIndex[name];
-    const pending = i32.and(
-      i32.or(atomicLoad('i32', hart, at.mip), load('i32', 4, false, hart, at.softwareSei)),
-      load('i32', 4, false, hart, cell('mie')),
-    );
+    const cell = at.csr + 8 * csrIndex.mstatus;
     const UXL = 2n << 32n;
-    const bits = i64.and(value64, i64.const(SSTATUS_PLAIN_BITS));
+    const { SIE, SPIE, SPP, SUM, MXR } = MSTATUS_BITS;
+    const changed = i32.xor(i32.wrap(old64), value32);
+    const changes = (bits: number): Expr => i32.and(changed, i32.const(bits));
     return [
-      unlikely(
-        i32.lt_u(load('i32', 4, false, hart, at.mode), i32.const(PRIVILEGE.S)),
-        leaveAt(EXIT.CSR),
-      ),
+      unlikely(i32.lt_u(mode, i32.const(PRIVILEGE.S)), leaveAt(EXIT.CSR)),
       set(
-        value64,
+        value32,
         choose(
           i32.and(raw, i32.const(IS_IMMEDIATE)),
-          i64.extend_u(i32.and(i32.shr_u(raw, i32.const(15)), i32.const(31))),
-          readRegister('rs1'),
+          i32.and(i32.shr_u(raw, i32.const(15)), i32.const(31)),
+          i32.wrap(readRegister('rs1')),
         ),
       ),
-      unlikely(has(SSTATUS_MASK & ~SSTATUS_PLAIN_BITS), leaveAt(EXIT.CSR)),
-      set(old64, load('i64', 8, false, hart, cell('mstatus'))),
-      when(
-        i32.and(raw, i32.const(IS_CLEAR)),
-        [store('i64', 8, hart, i64.and(old64, i64.xor(bits, i64.const(-1))), cell('mstatus'))],
-        [
-          unlikely(i32.and(has(SSTATUS_SIE), i32.ne(pending, i32.const(0))), leaveAt(EXIT.CSR)),
-          store('i64', 8, hart, i64.or(old64, bits), cell('mstatus')),
-        ],
+      set(old64, load('i64', 8, false, hart, cell)),
+      set(old32, i32.wrap(old64)),
+      // funct3: 1 writes, 2 sets, 3 clears (vol. I, "Zicsr").
+      when(i32.and(raw, i32.const(IS_SET)), [
+        when(
+          i32.and(raw, i32.const(IS_CLEAR)),
+          [set(value32, i32.and(old32, i32.xor(value32, i32.const(-1))))],
+          [set(value32, i32.or(old32, value32))],
+        ),
+      ]),
+      set(
+        value32,
+        i32.or(i32.and(value32, i32.const(SSTATUS_MASK)), i32.and(old32, i32.const(~SSTATUS_MASK))),
       ),
+      // Whatever else sstatus has is for the CSR file, and so is what may let an interrupt in.
+      unlikely(changes(~(SIE | SPIE | SPP | SUM | MXR)), leaveAt(EXIT.CSR)),
+      set(host, i32.or(i32.eqz(i32.and(raw, i32.const(IS_SET))), changes(SUM | MXR))),
+      when(i32.or(host, i32.and(changes(SIE), value32)), [
+        unlikely(pendingInterrupts(hart), leaveAt(EXIT.CSR)),
+      ]),
+      store('i32', 4, hart, value32, cell),
       writeRd(i64.or(i64.and(old64, i64.const(SSTATUS_MASK)), i64.const(UXL))),
+      when(host, [
+        set(pc, nextPc),
+        unlikely(i32.eqz(call('select', 'i32', hart)), leave(EXIT.REGIME, count)),
+        unlikely(i32.ge_u(count, limit), leave(EXIT.LIMIT, count)),
+        br(fetch),
+      ]),
       ...advance,
     ];
   }
@@ -493,7 +692,7 @@ function runFunction(options: CoreOptions): FunctionBuilder {
     // REFETCH is no instruction: it was counted when it was dispatched.
     [set(pc, currentPc), set(count, notRetired), br(fetch)],
     leaveAt(EXIT.CROSS),
-    leaveAt(EXIT.ILLEGAL),
+    illegal(),
     [
       unlikely(
         i32.lt_u(load('i32', 4, false, hart, at.mode), record('extra', 1)),
@@ -535,6 +734,9 @@ function runFunction(options: CoreOptions): FunctionBuilder {
 
   fn.body = [
     set(pc, load('i64', 8, false, hart, at.pc)),
+    ...(options.hotAfter === undefined
+      ? []
+      : [set(joins, load('i32', 4, false, hart, at.joinBias))]),
     loop(fetch, [
       when(
         first,
@@ -553,6 +755,7 @@ function runFunction(options: CoreOptions): FunctionBuilder {
               i32.shl(i32.wrap(tagged), i32.const(3)),
             ),
           ),
+          ...(options.hotAfter === undefined ? [] : enterRegion(options.hotAfter)),
         ],
       ),
       set(lineStart, ip),
@@ -567,7 +770,8 @@ function tlbEntry(table: Expr, va: Expr, entries: number, entryBytes: number): E
   const index = i32.and(i32.wrap(i64.shr_u(va, i64.const(12))), i32.const(entries - 1));
   return i32.add(table, i32.mul(index, i32.const(entryBytes)));
 }
-const dataEntry = (table: Expr, va: Expr): Expr =>
+/** The data entry that can translate an address; the core and translated regions look it up alike. */
+export const dataEntry = (table: Expr, va: Expr): Expr =>
   tlbEntry(table, va, DATA_TLB_ENTRIES, DataEntry.sizeBytes);
 const fetchEntry = (table: Expr, va: Expr): Expr =>
   tlbEntry(table, va, FETCH_TLB_ENTRIES, FetchEntry.sizeBytes);

@@ -3,8 +3,8 @@
  *
  * A point needs no change of guest memory and costs nothing elsewhere: a page that has one never enters the
  * soft TLB, so that every fetch or access in it comes by the hart's slow path, which asks here. It follows
- * that whoever executes code in another way (a translator) must leave out the pages that `holdsCode`
- * names, and forget what it has of a page when `HartMemory.forgetPage` says so.
+ * that whoever executes code in another way (the translator, src/machine/jit) must find each page as a fetch
+ * would, by `Translation.remember`, and ask again when the page's fetch stamp has changed.
  */
 import {
   DEBUG_COMMAND,
@@ -14,6 +14,7 @@ import {
   type DebugView,
   type Point,
 } from './debug-block.ts';
+import type { AccessKind, HeldPages } from '../translation.ts';
 
 /** A page as a whole number: its address has 64 bits, 12 of them zero. */
 const pageOf = (low: number, high: number): number => (high >>> 0) * 2 ** 20 + (low >>> 12);
@@ -30,7 +31,7 @@ export interface HartMemory {
   forgetPage(low: number, high: number): void;
 }
 
-export class HartDebug {
+export class HartDebug implements HeldPages {
   readonly block: DebugView;
   readonly #hart: number;
   readonly #memory: HartMemory;
@@ -39,6 +40,7 @@ export class HartDebug {
   #points: readonly Point[] = [];
   readonly #codePages = new Set<number>();
   readonly #dataPages = new Set<number>();
+  #isLetGo = false;
 
   constructor(block: DebugView, hart: number, memory: HartMemory) {
     this.block = block;
@@ -80,19 +82,27 @@ export class HartDebug {
     }
   }
 
-  /** Whether a virtual page may have a breakpoint. */
-  holdsCode(low: number, high: number): boolean {
-    return this.#codePages.size > 0 && this.#codePages.has(pageOf(low, high));
+  /** Whether a virtual page may not be remembered for an access. */
+  holds(low: number, high: number, access: AccessKind): boolean {
+    const pages = access === 'fetch' ? this.#codePages : this.#dataPages;
+    return pages.size > 0 && !this.#isLetGo && pages.has(pageOf(low, high));
+  }
+
+  /** Does something for which held pages count as others do. */
+  letGo(work: () => void): void {
+    this.#isLetGo = true;
+    work();
+    this.#isLetGo = false;
+  }
+
+  /** Whether any breakpoint is set. */
+  get watchesCode(): boolean {
+    return this.#codePages.size > 0;
   }
 
   /** Whether anything is watched. */
   get watchesData(): boolean {
     return this.#dataPages.size > 0;
-  }
-
-  /** Whether a virtual page has bytes that are watched. */
-  holdsData(low: number, high: number): boolean {
-    return this.#dataPages.has(pageOf(low, high));
   }
 
   /** Stops at the instruction at an address if there is a breakpoint. */

@@ -70,6 +70,16 @@ export class RspClient {
     }
   }
 
+  /** A whole object of `qXfer`, read in pieces. */
+  async object(name: string): Promise<string> {
+    let text = '';
+    for (;;) {
+      const piece = await this.ask(`qXfer:${name}:${text.length.toString(16)},1000`);
+      text += piece.slice(1);
+      if (piece[0] !== 'm') return text;
+    }
+  }
+
   async register(number: number): Promise<bigint> {
     const hex = await this.ask(`p${number.toString(16)}`);
     return Buffer.from(hex, 'hex').readBigUInt64LE();

@@ -102,7 +102,7 @@ describe.each(MODES)('gdb at a $kind run', (mode) => {
     expect(await gdb.ask('qSupported:swbreak+')).toMatch(/PacketSize=4000;.*qXfer:threads:read\+/);
     expect(await gdb.ask('?')).toMatch(/^T05thread:1;/);
     expect(await gdb.ask('qfThreadInfo')).toBe('m1,2,3');
-    expect(await gdb.ask('qXfer:threads:read::0,1000')).toContain('name="hart 2 (M)"');
+    expect(await gdb.object('threads:read:')).toContain('name="hart 2 (M)"');
     const before = await gdb.register(S0);
     expect(await gdb.register(S0)).toBe(before);
     expect((await gdb.ask('g')).length).toBe(33 * 16);
@@ -172,7 +172,7 @@ describe.each(MODES)('gdb at a $kind run', (mode) => {
     expect(await gdb.register(0)).toBe(0n);
     expect(await gdb.ask(`M${hex(CELL)},2:beef`)).toBe('OK');
     expect(await gdb.ask(`m${hex(CELL)},2`)).toBe('beef');
-    const xml = await gdb.ask('qXfer:features:read:target.xml:0,ffff');
+    const xml = await gdb.object('features:read:target.xml');
     const scratch = /name="mscratch"[^>]* regnum="(\d+)"/.exec(xml)?.[1];
     expect(await gdb.ask(`P${Number(scratch).toString(16)}=1100000000000000`)).toBe('OK');
     expect(await gdb.register(Number(scratch))).toBe(0x11n);
@@ -284,7 +284,7 @@ describe.each(MODES)('gdb at a $kind run', (mode) => {
 describe('time while gdb looks', () => {
   it('stands still for a parallel machine', async () => {
     const gdb = await begin({ kind: 'parallel' }, COUNT);
-    const xml = await gdb.ask('qXfer:features:read:target.xml:0,ffff');
+    const xml = await gdb.object('features:read:target.xml');
     const time = Number(/name="time"[^>]* regnum="(\d+)"/.exec(xml)?.[1]);
     const before = await gdb.register(time);
     await new Promise((resolve) => setTimeout(resolve, 300));

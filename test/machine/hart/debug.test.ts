@@ -19,8 +19,8 @@ const point = (address: bigint, kind: number, bytes = 2): Point => ({
 });
 const { EXECUTE, LOAD, STORE } = POINT_KIND;
 
-describe.each(CORES)('a debugger at a hart of the %s core', (_name, deterministic) => {
-  const bench = new Bench({ deterministic });
+describe.each(CORES)('a debugger at a hart of the %s core', (_name, options) => {
+  const bench = new Bench(options);
   const { debug } = bench.machine;
 
   const start = (source: string, points: (at: (label: string) => bigint) => Point[] = () => []) => {
