@@ -12,7 +12,7 @@ export type Value = readonly [low: number, high: number];
 
 interface Register {
   readonly name: string;
-  readonly feature: 'cpu' | 'csr' | 'virtual';
+  readonly feature: 'cpu' | 'fpu' | 'csr' | 'virtual';
   readonly type: string;
   /** Of a group, gdb shows in `info registers`. */
   readonly group?: string;
@@ -42,6 +42,42 @@ const PC: Register = {
     return true;
   },
 };
+
+/** As it lies in the hart, whatever mstatus.FS has to say to software. */
+const float = (index: number): Register => ({
+  name: `f${index}`,
+  feature: 'fpu',
+  type: 'riscv_double',
+  read: (machine, hart) => machine.cell(hart, 'f', index),
+  write: (machine, hart, value) => {
+    machine.setCell(hart, 'f', index, value);
+    return true;
+  },
+});
+
+const FLAG_BITS = 5;
+const ROUNDING_BITS = 3;
+
+/** A field of fcsr, or all of it. */
+const floatStatus = (name: 'fflags' | 'frm' | 'fcsr'): Register => ({
+  name,
+  feature: 'fpu',
+  type: 'int',
+  group: 'float',
+  read: (machine, hart) => {
+    const flags = machine.word(hart, 'fflags');
+    const rounding = machine.word(hart, 'frm');
+    const both = flags | (rounding << FLAG_BITS);
+    return [name === 'fflags' ? flags : name === 'frm' ? rounding : both, 0];
+  },
+  write: (machine, hart, [low]) => {
+    const flags = low & ((1 << FLAG_BITS) - 1);
+    const rounding = (name === 'frm' ? low : low >> FLAG_BITS) & ((1 << ROUNDING_BITS) - 1);
+    if (name !== 'frm') machine.setWord(hart, 'fflags', flags);
+    if (name !== 'fflags') machine.setWord(hart, 'frm', rounding);
+    return true;
+  },
+});
 
 const control = ([name, number]: readonly [string, number]): Register => ({
   name,
@@ -75,13 +111,15 @@ const pmpRegisters = (): (readonly [string, number])[] => [
 ];
 
 const CONTROL: readonly (readonly [string, number])[] = [
-  ...Object.entries(CSR).filter(([name]) => !/^pmp(?:cfg|addr)/.test(name)),
+  ...Object.entries(CSR).filter(([name]) => !/^(?:pmp(?:cfg|addr)|fflags|frm|fcsr)/.test(name)),
   ...pmpRegisters(),
 ].toSorted(([, a], [, b]) => a - b);
 
 export const REGISTERS: readonly Register[] = [
   ...REGISTER_NAMES.map(general),
   PC,
+  ...Array.from({ length: 32 }, (_, index) => float(index)),
+  ...(['fflags', 'frm', 'fcsr'] as const).map(floatStatus),
   ...CONTROL.map(control),
   PRIV,
 ];
@@ -92,11 +130,17 @@ export const PC_NUMBER = 32;
 export const SP_NUMBER = 2;
 export const FP_NUMBER = 8;
 
+/** A double, and a float in its lower half. */
+const RISCV_DOUBLE =
+  '    <union id="riscv_double"><field name="float" type="ieee_single"/>' +
+  '<field name="double" type="ieee_double"/></union>';
+
 /** The target description (GDB manual app. G.2). */
 export function targetXml(): string {
-  const features = ['cpu', 'csr', 'virtual'] as const;
+  const features = ['cpu', 'fpu', 'csr', 'virtual'] as const;
   const lines = features.flatMap((feature) => [
     `  <feature name="org.gnu.gdb.riscv.${feature}">`,
+    ...(feature === 'fpu' ? [RISCV_DOUBLE] : []),
     ...REGISTERS.flatMap(({ name, type, group, feature: its }, number) =>
       its === feature
         ? `    <reg name="${name}" bitsize="64" regnum="${number}" type="${type}"` +
