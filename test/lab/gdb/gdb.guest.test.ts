@@ -110,6 +110,8 @@ describe.skipIf(GDB === undefined)('gdb itself', () => {
       [
         'set pagination off',
         'set confirm off',
+        // Threads take their time to start on a computer that is busy.
+        'set remotetimeout 60',
         `target remote 127.0.0.1:${port}`,
         'break ramfs_read',
         'continue',
