@@ -1,10 +1,18 @@
 /** Parsers of option values; commander puts the flag's name in front of their message. */
-import { InvalidArgumentError } from 'commander';
+import { InvalidArgumentError, Option } from 'commander';
 
 import type { Exposure, Forward, TransportName } from '../lab/network/user-network.ts';
 import { MAX_HARTS } from '../machine/physical-map.ts';
 
 const SIZE_UNITS: Readonly<Record<string, number>> = { '': 1, K: 2 ** 10, M: 2 ** 20, G: 2 ** 30 };
+
+export type OnOff = 'on' | 'off';
+
+/** `--jit on|off`. */
+export const jitOption = (): Option =>
+  new Option('--jit <on|off>', 'translate hot code; a deterministic run never does')
+    .choices(['on', 'off'])
+    .default('off');
 
 export function parseHarts(text: string): number {
   const harts = Number(text);

@@ -4,11 +4,13 @@ import { Option, type Command } from 'commander';
 import { MECHANISMS, type MechanismName } from '../policy/contexts.ts';
 import type { Exposure, Forward } from '../lab/network/user-network.ts';
 import {
+  jitOption,
   parseExposure,
   parseForward,
   parseHarts,
   parseMemory,
   parseSeconds,
+  type OnOff,
 } from './option-values.ts';
 
 export interface RunOptions {
@@ -26,6 +28,7 @@ export interface RunOptions {
   readonly console: 'uart' | 'virtio';
   readonly append?: string;
   readonly deterministic?: boolean;
+  readonly jit: OnOff;
   readonly seed?: string;
   readonly memory: number;
   readonly seconds?: number;
@@ -88,6 +91,7 @@ export function registerRunCommands(program: Command): void {
       '$ ',
     )
     .option('--deterministic', 'all harts on one thread: the same seed, the same run')
+    .addOption(jitOption())
     .option('--seed <text>', 'seed of a deterministic run (default: "0")')
     .option('--seconds <t>', "stop after so many seconds of the machine's time", parseSeconds)
     .option('--tui', 'show harts, gates, events and console on a dashboard')
@@ -108,8 +112,9 @@ Examples:
 At a terminal every key goes to the guest; Ctrl-A X quits. With --json or --deterministic and no --script
 nobody types: our own kernel then runs /etc/check.sh, a few seconds of everything, and powers off.
 
-Exit code: the guest's own when it powers off; 124 at the time limit or when nothing can ever happen again,
-130 after Ctrl-C, 70 if cordon failed, 2 for a wrong command line, 1 for a file that cannot be used.`,
+Exit code: the guest's own when it powers off or ends through tohost; 3 if it asked for a reset, as Linux does
+after a panic; 124 at the time limit or when nothing can ever happen again, 130 after Ctrl-C, 70 if cordon
+failed, 2 for a wrong command line, 1 for a file that cannot be used.`,
     )
     .action(async (options: RunOptions) => {
       const { run } = await import('./run.ts');

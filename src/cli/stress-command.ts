@@ -2,7 +2,7 @@
 import { InvalidArgumentError, Option, type Command } from 'commander';
 
 import { MECHANISMS, type MechanismName } from '../policy/contexts.ts';
-import { parseHarts, parseSeconds } from './option-values.ts';
+import { jitOption, parseHarts, parseSeconds, type OnOff } from './option-values.ts';
 
 export interface StressOptions {
   readonly harts: readonly number[];
@@ -12,6 +12,7 @@ export interface StressOptions {
   readonly runs: number;
   readonly only: readonly string[];
   readonly deterministic?: boolean;
+  readonly jit: OnOff;
   readonly replay?: boolean;
   readonly json?: boolean;
 }
@@ -55,6 +56,7 @@ export function registerStressCommand(program: Command): void {
     .option('--runs <n>', 'runs of each kind, each with the next seed', parseRuns, 1)
     .option('--only <names>', 'these stressors only, such as pipering,mmapstorm', parseNames, [])
     .option('--deterministic', 'all harts on one thread: the same seed, the same run')
+    .addOption(jitOption())
     .addOption(
       new Option('--replay', 'the runs that once failed, from stress/seeds').conflicts([
         'seed',

@@ -55,6 +55,7 @@ function planned(options: StressOptions): StressSpec[] {
           seed: first + run,
           seconds: Math.ceil(options.seconds),
           deterministic: options.deterministic === true,
+          jit: options.jit === 'on',
           only: options.only,
         });
       }

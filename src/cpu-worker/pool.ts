@@ -39,6 +39,8 @@ export interface HartPoolOptions {
 
 /** A timer interrupt is late by at most this many instructions, a tenth of a millisecond or so. */
 const SLICE = 20_000;
+/** The same where code is translated, and most of it takes a tenth of the time. */
+const SLICE_TRANSLATED = 100_000;
 /** A few microseconds: about what a neighbour's answer takes, less than going to sleep costs. */
 const SPINS = 200;
 const WATCH_MS = 50;
@@ -87,6 +89,7 @@ export class HartPool {
     const spins = this.harts < cores ? SPINS : 0;
     const turns =
       this.harts > cores ? { memory: new SharedArrayBuffer(TurnWords.sizeBytes), cores } : null;
+    const slice = parts.spec.jitAfter === undefined ? SLICE : SLICE_TRANSLATED;
     const running = new Set<number>();
     let failure: HartFailure | undefined;
     const fail = (hart: number, what: string, cause?: unknown): void => {
@@ -96,7 +99,7 @@ export class HartPool {
     const carry = async (hart: number): Promise<void> => {
       running.add(hart);
       try {
-        await this.#piscina.run({ parts, hart, monitor, slice: SLICE, spins, turns });
+        await this.#piscina.run({ parts, hart, monitor, slice, spins, turns });
       } catch (cause) {
         fail(hart, `failed: ${cause instanceof Error ? cause.message : String(cause)}`, cause);
       } finally {

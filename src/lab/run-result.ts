@@ -63,6 +63,15 @@ export function denialOf(event: LedgerEvent, contexts: Contexts | undefined): De
   };
 }
 
+/** What was translated, all harts together. */
+export interface JitResult {
+  readonly regions: number;
+  /** Of WebAssembly. */
+  readonly codeBytes: number;
+  /** Instructions that translated code retired, of all. */
+  readonly share: number;
+}
+
 export interface RunResult {
   readonly harts: readonly HartResult[];
   readonly mechanism: string;
@@ -72,6 +81,8 @@ export interface RunResult {
   readonly exit: RunExit;
   readonly denials: readonly DenialRecord[];
   readonly escapes: number;
+  /** Null if all code was interpreted. */
+  readonly jit: JitResult | null;
   /** Null in a parallel run. */
   readonly stateHash: string | null;
   /**
@@ -94,6 +105,15 @@ export const readerOf =
   (counters: Float64Array): ReadCounter =>
   (name) =>
     counters[counterIndex[name]] as number;
+
+export function jitResult(harts: readonly ReadCounter[]): JitResult {
+  const sum = (name: Counter): number => harts.reduce((total, read) => total + read(name), 0);
+  return {
+    regions: sum('regions'),
+    codeBytes: sum('regionBytes'),
+    share: sum('regionInstructions') / Math.max(1, sum('instructions')),
+  };
+}
 
 export function hartResult(
   hart: number,

@@ -14,6 +14,7 @@ import { attachMachine, createMachine, ISA_STRING, type Machine } from '../machi
 import { peripheralsOf, slotsOf, type Peripherals } from '../machine/devices/board.ts';
 import type { ConsoleEnd } from '../machine/devices/uart.ts';
 import { EXIT_REASON, hartBase } from '../machine/memory-plan.ts';
+import { HOT_AFTER } from '../machine/jit/jit.ts';
 import { RAM_BASE, TIMEBASE_HZ } from '../machine/physical-map.ts';
 import type { Contexts, MechanismName } from '../policy/contexts.ts';
 import { boot, monitorTableBytes } from '../nested-kernel/boot.ts';
@@ -32,6 +33,7 @@ import type { Typist } from './session-console.ts';
 import {
   denialOf,
   hartResult,
+  jitResult,
   readerOf,
   type ExitReason,
   type ReadCounter,
@@ -49,7 +51,8 @@ export interface Firmware {
 }
 
 export type SessionMode =
-  | { readonly kind: 'parallel' }
+  /** With `jit`, hot code is translated. */
+  | { readonly kind: 'parallel'; readonly jit?: boolean }
   | {
       readonly kind: 'deterministic';
       readonly seed: string;
@@ -125,6 +128,7 @@ export class Session {
         harts: spec.harts,
         ramBytes: spec.ramBytes,
         deterministic: mode.kind === 'deterministic',
+        ...(mode.kind === 'parallel' && mode.jit === true ? { jitAfter: HOT_AFTER } : {}),
         hasKeys: firmware?.mechanism === 'pkey',
         monitorBytes: firmware === undefined ? 0 : monitorTableBytes(spec.ramBytes),
         ...peripheralsOf(spec),
@@ -246,7 +250,12 @@ export class Session {
         if (ticks >= limit) this.stop('time-limit');
         return this.#exchange();
       },
-      nextEvent: () => Math.min(limit, this.spec.typist?.nextTick() ?? Infinity),
+      nextEvent: () =>
+        Math.min(
+          limit,
+          this.spec.typist?.nextTick() ?? Infinity,
+          this.machine.board.rtc.nextTick(),
+        ),
       idle: () => {
         this.stop('idle');
         return false;
@@ -256,8 +265,9 @@ export class Session {
     await this.#run.run();
   }
 
-  /** Carries console bytes both ways; true if the guest was given some. */
+  /** Carries console bytes both ways and the time to the clock; true if the guest was given some. */
   #exchange(): boolean {
+    this.machine.board.rtc.poll();
     const printed = this.#drain();
     const typed = this.spec.typist?.type(printed, this.machine.clock.now());
     if (typed !== undefined) this.write(typed);
@@ -366,6 +376,10 @@ export class Session {
       exit: this.#exit(failure),
       denials,
       escapes,
+      jit:
+        machine.parts.spec.jitAfter === undefined
+          ? null
+          : jitResult(Array.from({ length: spec.harts }, (_, hart) => this.counters(hart))),
       stateHash: run === undefined ? null : stateHash(machine, run.harts),
       tlb,
       machineSeconds: this.machineSeconds,

@@ -9,7 +9,13 @@
 import { decode, isFourBytes } from './isa/decoder.ts';
 import { EXIT } from './isa/table.ts';
 import { OPERATION, operationNumber } from './core/generate.ts';
-import { DECODED_PAGE_BYTES, PARCELS_PER_PAGE, RECORD_BYTES, X_SINK } from './core/hart-block.ts';
+import {
+  DECODED_PAGE_BYTES,
+  JOINS_PER_PAGE,
+  PARCELS_PER_PAGE,
+  RECORD_BYTES,
+  X_SINK,
+} from './core/hart-block.ts';
 import { isSstatusUpdate, plainCsr } from './csr-numbers.ts';
 
 /** At most this many records are made at once; a line of code ends sooner or goes on at its next use. */
@@ -27,6 +33,11 @@ export class DecodeCache {
   readonly #copyView: DataView;
   readonly #proven: Uint8Array;
   readonly #ram: number;
+  /** Join words (core/hart-block.ts, Region). */
+  readonly #joins: number;
+  /** Names the copy in each slot; no two copies ever share a number. */
+  readonly #versions: Int32Array;
+  #lastVersion = 0;
   #nextVictim = 0;
   /** Parcels decoded since the counter was last read. */
   decoded = 0;
@@ -34,6 +45,7 @@ export class DecodeCache {
   constructor(
     memory: SharedArrayBuffer,
     start: number,
+    joins: number,
     slots: number,
     ram: number,
     ramBytes: number,
@@ -48,6 +60,24 @@ export class DecodeCache {
     this.#copies = new Uint8Array(slots * 4096);
     this.#copyView = new DataView(this.#copies.buffer);
     this.#proven = new Uint8Array(slots);
+    this.#joins = joins;
+    this.#versions = new Int32Array(slots);
+  }
+
+  /** What is added to a quarter of a record's address to get its join word's. */
+  get joinBias(): number {
+    return this.#joins - this.#start / 4;
+  }
+
+  /** The name of the copy that stands for a page of RAM now, -1 if there is none. */
+  versionOf(page: number): number {
+    const slot = this.#slotOfPage[page] as number;
+    return slot < 0 ? -1 : (this.#versions[slot] as number);
+  }
+
+  /** The parcel at an offset of a page of RAM that has a copy. */
+  parcelOf(page: number, offset: number): number {
+    return this.#copyView.getUint16((this.#slotOfPage[page] as number) * 4096 + offset, true);
   }
 
   /** What FENCE.I does here; the caller drops its fetch translations as well. */
@@ -96,6 +126,9 @@ export class DecodeCache {
     const first = this.#address(slot) >> 2;
     this.#words.fill(0, first, first + DECODED_PAGE_BYTES / 4);
     this.#words[first + PARCELS_PER_PAGE * 4] = OPERATION.REFETCH;
+    const join = (this.#joins >> 2) + slot * JOINS_PER_PAGE;
+    this.#words.fill(0, join, join + JOINS_PER_PAGE);
+    this.#versions[slot] = ++this.#lastVersion;
   }
 
   /** The page of RAM whose records lie at an address, or -1. */

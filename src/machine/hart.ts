@@ -34,6 +34,7 @@ import { IRQ } from './csr-numbers.ts';
 import { DecodeCache, writeRecord } from './decode-cache.ts';
 import type { Htif } from './devices/htif.ts';
 import { EXIT } from './isa/table.ts';
+import { Jit } from './jit/jit.ts';
 import { hartBase, type MemoryPlan } from './memory-plan.ts';
 import { RAM_BASE } from './physical-map.ts';
 import { CAUSE, MSTATUS_BITS, NO_FAULT, SATP_MODE, Translation } from './translation.ts';
@@ -62,6 +63,8 @@ export interface HartEnvironment {
   /** Whether time in `mtimecmp` has come for this hart. */
   readonly machineTimer: { timerDeadline(hart: number): number };
   readonly hasKeys: boolean;
+  /** Translate hot code; the core was generated for it. */
+  readonly jit: boolean;
   readonly htif?: Htif;
   readonly machineMode?: MachineMode;
 }
@@ -84,6 +87,7 @@ const MIP = wordOf('mip');
 const PENDING_WORD = wordOf('pending');
 const STATE = wordOf('state');
 const EXIT_IP = wordOf('exitIp');
+const REGION_INSTRUCTIONS = wordOf('regionInstructions');
 const FAULT_ADDRESS = wordOf('faultAddress');
 const MODE = wordOf('mode');
 const MODEL_WORD = wordOf('modelCounts');
@@ -120,6 +124,8 @@ export class Hart implements CsrOwner {
   readonly core: CoreExports;
   readonly translation: Translation;
   readonly csrs: CsrFile;
+  /** Undefined if code is only interpreted. */
+  readonly jit: Jit | undefined;
   readonly clock: Clock;
   readonly machineMode: MachineMode | undefined;
   readonly #block: number;
@@ -155,6 +161,7 @@ export class Hart implements CsrOwner {
     this.#decodeCache = new DecodeCache(
       buffer,
       this.base + plan.decodedOffset,
+      this.base + plan.joinsOffset,
       plan.decodedPages,
       plan.ram,
       plan.ramBytes,
@@ -172,6 +179,16 @@ export class Hart implements CsrOwner {
     });
     if (this.machineMode !== undefined) this.translation.pmp.open();
     this.csrs = new CsrFile(this);
+    this.jit = environment.jit
+      ? new Jit({
+          memory,
+          core,
+          plan,
+          base: this.base,
+          translation: this.translation,
+          decodeCache: this.#decodeCache,
+        })
+      : undefined;
   }
 
   // --- state ---
@@ -306,6 +323,7 @@ export class Hart implements CsrOwner {
   /** Reset state (vol. II §3.4): M-mode, everything off, at the given address. */
   reset(pcLow: number, pcHigh: number): void {
     this.words.fill(0, this.#block, this.#block + HartBlock.sizeBytes / 4);
+    this.jit?.reset();
     this.#setMode(PRIVILEGE.M);
     this.#put(MSTATUS, 0, MSTATUS_HIGH);
     this.#put(STIMECMP, -1, -1);
@@ -365,6 +383,12 @@ export class Hart implements CsrOwner {
         case EXIT.LOAD_MISS:
         case EXIT.STORE_MISS:
           this.#finishAccess();
+          break;
+        case EXIT.HOT:
+          this.jit?.translate();
+          break;
+        case EXIT.UNPROVEN:
+          this.jit?.prove();
           break;
         case EXIT.CROSS:
           record = this.#recordAtPc();
@@ -462,6 +486,13 @@ export class Hart implements CsrOwner {
     this.count('softTlbMisses', this.translation.misses);
     this.count('softTlbContextEvictions', this.translation.evictions);
     this.count('decodedParcels', this.#decodeCache.decoded);
+    if (this.jit !== undefined) {
+      const { regions, codeBytes } = this.jit.statistics;
+      this.counters[counterIndex.regions] = regions;
+      this.counters[counterIndex.regionBytes] = codeBytes;
+      this.counters[counterIndex.regionInstructions] =
+        this.#high(REGION_INSTRUCTIONS) * 2 ** 32 + (this.#low(REGION_INSTRUCTIONS) >>> 0);
+    }
     this.translation.misses = 0;
     this.translation.evictions = 0;
     this.#decodeCache.decoded = 0;

@@ -30,6 +30,11 @@ export interface MachineSpec extends Peripherals {
   readonly ramBytes: number;
   /** Harts run on one thread under a scheduler and time is counted in instructions. */
   readonly deterministic: boolean;
+  /**
+   * Translates code to which control came this often; without it all is interpreted. A deterministic
+   * machine must not have it: its runs are the same to the bit.
+   */
+  readonly jitAfter?: number;
   /** PTE bits 58-54 are protection keys (not part of the RISC-V ISA). */
   readonly hasKeys: boolean;
   /** Bytes of shared tables that the monitor wants. */
@@ -45,6 +50,8 @@ export interface MachineParts {
   readonly memory: WebAssembly.Memory;
   readonly module: WebAssembly.Module;
   readonly clockOrigin: number;
+  /** Milliseconds since 1970 at which the machine started. */
+  readonly epochMs: number;
 }
 
 /** A machine as one thread has it. */
@@ -67,6 +74,8 @@ export interface Machine {
 
 /** Allocates memory and compiles the core. @throws RangeError for a machine that cannot be */
 export function createMachine(spec: MachineSpec): MachineParts {
+  if (spec.deterministic && spec.jitAfter !== undefined)
+    throw new RangeError('a deterministic machine translates no code');
   const plan = planMemory({
     harts: spec.harts,
     ramBytes: spec.ramBytes,
@@ -79,12 +88,26 @@ export function createMachine(spec: MachineSpec): MachineParts {
     shared: true,
   });
   const module = new WebAssembly.Module(
-    generateCore({ memoryPages: plan.totalPages, exact: spec.deterministic }),
+    generateCore({
+      memoryPages: plan.totalPages,
+      exact: spec.deterministic,
+      ...(spec.jitAfter === undefined ? {} : { hotAfter: spec.jitAfter }),
+    }),
   );
-  const parts = { spec, plan, memory, module, clockOrigin: hostTicks() };
+  const parts = {
+    spec,
+    plan,
+    memory,
+    module,
+    clockOrigin: hostTicks(),
+    epochMs: spec.deterministic ? DETERMINISTIC_EPOCH_MS : Date.now(),
+  };
   attachMachine(parts).board.reset();
   return parts;
 }
+
+/** A run that can be repeated begins at the same moment every time: 2026-01-01, 00:00 UTC. */
+const DETERMINISTIC_EPOCH_MS = Date.UTC(2026, 0, 1);
 
 /** The deterministic clock: advanced by the scheduler, seen by every device. */
 function virtualClock(control: ReturnType<typeof ControlBlock.at>): Clock {
@@ -117,6 +140,7 @@ export function attachMachine(parts: MachineParts): Machine {
     ...peripheralsOf(spec),
     harts: plan.harts,
     clock,
+    epochMs: parts.epochMs,
     lines: { set: (hart, bit, level) => setInterruptLine(words, plan, hart, bit, level) },
     ram,
     deadlineMoved: (hart) => signalHart(words, plan, hart, PENDING.TIMER),
@@ -157,6 +181,7 @@ export function attachMachine(parts: MachineParts): Machine {
         clock,
         machineTimer: board.aclint,
         hasKeys: spec.hasKeys,
+        jit: spec.jitAfter !== undefined,
         ...(htif === undefined ? {} : { htif }),
         ...(machineMode === undefined ? {} : { machineMode }),
       }),

@@ -7,7 +7,7 @@
  * every worker, and never changes while the machine lives.
  */
 import { i32, layout } from 'sharedarraybuffer-utils';
-import { DECODED_PAGE_BYTES } from './core/hart-block.ts';
+import { DECODED_PAGE_BYTES, JOINS_PER_PAGE, MAX_REGIONS, Region } from './core/hart-block.ts';
 import { MODEL_OFFSET, ModelTlb } from './core/tlb-model.ts';
 import { MAX_HARTS } from './physical-map.ts';
 
@@ -50,6 +50,9 @@ export interface MemoryPlan {
   /** Decoded pages each hart keeps. */
   readonly decodedPages: number;
   readonly decodedOffset: number;
+  /** Join words of the decoded records, and the regions they point to. */
+  readonly joinsOffset: number;
+  readonly regionsOffset: number;
   readonly ram: number;
   readonly totalPages: number;
 }
@@ -77,7 +80,9 @@ export function planMemory(request: {
   }
   const decodedPages = harts <= 16 ? 384 : 192;
   const decodedOffset = alignUp(MODEL_OFFSET + ModelTlb.sizeBytes, 64);
-  const hartAreaBytes = alignUp(decodedOffset + decodedPages * DECODED_PAGE_BYTES, PAGE_BYTES);
+  const joinsOffset = alignUp(decodedOffset + decodedPages * DECODED_PAGE_BYTES, 64);
+  const regionsOffset = alignUp(joinsOffset + decodedPages * JOINS_PER_PAGE * 4, 64);
+  const hartAreaBytes = alignUp(regionsOffset + MAX_REGIONS * Region.sizeBytes, PAGE_BYTES);
   const control = PAGE_BYTES; // nothing lies at address 0: a null host address is never valid
   const devices = alignUp(control + ControlBlock.sizeBytes, PAGE_BYTES);
   const monitor = alignUp(devices + request.deviceBytes, PAGE_BYTES);
@@ -96,6 +101,8 @@ export function planMemory(request: {
     hartAreaBytes,
     decodedPages,
     decodedOffset,
+    joinsOffset,
+    regionsOffset,
     ram,
     totalPages,
   };

@@ -97,9 +97,14 @@ const MODE = wordOf('mode');
 const HIGH = wordOf('high');
 const FETCH_TLB = wordOf('fetchTlb');
 const DATA_TLB = wordOf('dataTlb');
+const FETCH_STAMP = wordOf('fetchStamp');
+const STAMP_OFFSET = wordOf('stampOffset');
 const MSTATUS = csrWordOf('mstatus');
 const SATP = csrWordOf('satp');
 const MKEYS = csrWordOf('mkeys');
+
+/** Page addresses that a hash tells apart. */
+const STAMPED_PAGES = 4096;
 
 /** The entries of the soft TLB, in words. */
 const DATA_WORDS = DataEntry.sizeBytes >> 2;
@@ -181,6 +186,14 @@ export class Translation {
   readonly #superpages: Int32Array = new Int32Array(2 * TLB_CONTEXTS);
   /** A bit for each entry that was filled since its table was last empty: emptying visits only those. */
   readonly #filled: Int32Array = new Int32Array(TLB_CONTEXTS * FILLED_WORDS).fill(-1);
+  /**
+   * A number for the fetch translations of each regime, new whenever one of them may have gone: what was
+   * found out about several pages at once (a translated region) holds while it stays.
+   */
+  readonly #stamps: Int32Array = new Int32Array(TLB_CONTEXTS);
+  #lastStamp = 0;
+  /** Pages that somebody relies on by a stamp, hashed: a fence for one address has to ask. */
+  readonly #stampedPages: Uint8Array = new Uint8Array(STAMPED_PAGES);
   #useClock = 0;
   #current = -1;
   #currentData = -1;
@@ -236,6 +249,19 @@ export class Translation {
     this.#currentData = dataMode === mode ? this.#current : this.#find(this.#dataRegime(dataMode));
     this.#words[this.#at + FETCH_TLB] = this.#table(this.#current) + FETCH_TABLE_OFFSET;
     this.#words[this.#at + DATA_TLB] = this.#table(this.#currentData);
+    this.#words[this.#at + FETCH_STAMP] = this.#stamps[this.#current] as number;
+    this.#words[this.#at + STAMP_OFFSET] = this.#current * 4;
+  }
+
+  #restamp(context: number): void {
+    this.#lastStamp = (this.#lastStamp + 1) | 0;
+    this.#stamps[context] = this.#lastStamp;
+    if (context === this.#current) this.#words[this.#at + FETCH_STAMP] = this.#lastStamp;
+  }
+
+  /** Makes sure that the present stamp does not outlive the translation of this page. */
+  stampPage(low: number): void {
+    this.#stampedPages[(low >>> 12) & (STAMPED_PAGES - 1)] = 1;
   }
 
   #dataRegime(mode: number): number {
@@ -324,6 +350,7 @@ export class Translation {
       }
       this.#filled[cell] = 0;
     }
+    this.#restamp(context);
   }
 
   /** Forgets every translation; tables not in use are emptied when they are next chosen. */
@@ -371,6 +398,8 @@ export class Translation {
       const mega = (this.#superpages[2 * context] as number) & superpageBit(low, high, 1);
       const giga = (this.#superpages[2 * context + 1] as number) & superpageBit(low, high, 2);
       if ((mega | giga) !== 0) this.#dropSuperpage(context, low, high);
+      if ((mega | giga) !== 0 || this.#stampedPages[(low >>> 12) & (STAMPED_PAGES - 1)] === 1)
+        this.#restamp(context);
     }
   }
 

@@ -144,7 +144,7 @@ describe('the machine’s devicetree', () => {
         readCells(properties[name] ?? new Uint8Array(0)),
       ),
     );
-    expect(used).toHaveLength(4);
+    expect(used).toHaveLength(5);
     expect(used.filter((phandle) => !phandles.has(phandle))).toEqual([]);
   });
 

@@ -21,6 +21,8 @@ export interface StressSpec {
   /** For how long the stressors work, on the machine's clock; whole seconds. */
   readonly seconds: number;
   readonly deterministic: boolean;
+  /** False: a parallel run interprets all code. */
+  readonly jit?: boolean;
   /** Only these stressors; all if empty. */
   readonly only?: readonly string[];
 }
@@ -97,11 +99,11 @@ export async function runStress(bundled: Bundled, spec: StressSpec): Promise<Str
   return summarize(spec, session, result, output, findings, audits);
 }
 
-const modeOf = ({ deterministic, seed }: StressSpec): SessionMode =>
+const modeOf = ({ deterministic, seed, jit = true }: StressSpec): SessionMode =>
   deterministic
     ? // Nobody asks what a TLB of hardware would have done.
       { kind: 'deterministic', seed: String(seed), tlb: { l1Entries: 0, l2Entries: 0 } }
-    : { kind: 'parallel' };
+    : { kind: 'parallel', jit };
 
 function bootargs({ seed, seconds, mechanism, only = [] }: StressSpec): string {
   // In a monolith the first flaw of the driver destroys the kernel, as it should.
@@ -117,11 +119,13 @@ export function commandOf({
   seed,
   seconds,
   deterministic,
+  jit = true,
   only = [],
 }: StressSpec): string {
   return [
     `cordon stress --harts ${harts} --mechanism ${mechanism} --seconds ${seconds} --seed ${seed}`,
     ...(deterministic ? ['--deterministic'] : []),
+    ...(jit ? [] : ['--jit off']),
     ...(only.length === 0 ? [] : [`--only ${only.join(',')}`]),
   ].join(' ');
 }
@@ -159,6 +163,7 @@ function summarize(
   };
   return {
     ...spec,
+    jit: spec.jit ?? true,
     only: spec.only ?? [],
     ok: failures.length === 0 && escapes === 0,
     ...counts,

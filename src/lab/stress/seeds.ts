@@ -15,6 +15,7 @@ const SeedFile = v.strictObject({
   seed: v.pipe(v.number(), v.safeInteger(), v.minValue(0)),
   seconds: v.pipe(v.number(), v.integer(), v.minValue(1)),
   deterministic: v.boolean(),
+  jit: v.optional(v.boolean()),
   only: v.optional(v.array(v.string())),
 });
 
@@ -31,10 +32,15 @@ export function savedSeeds(folder: string = SEEDS_FOLDER): SavedSeed[] {
     .filter((file) => file.endsWith('.json'))
     .toSorted()
     .map((file) => {
-      const { only, ...seed } = v.parse(
+      const { only, jit, ...seed } = v.parse(
         SeedFile,
         JSON.parse(readFileSync(join(folder, file), 'utf8')),
       );
-      return { ...seed, file, ...(only === undefined ? {} : { only }) };
+      return {
+        ...seed,
+        file,
+        ...(jit === undefined ? {} : { jit }),
+        ...(only === undefined ? {} : { only }),
+      };
     });
 }

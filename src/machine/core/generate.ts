@@ -17,6 +17,7 @@ import {
   block,
   br,
   call,
+  callIndirect,
   choose,
   fence,
   i32,
@@ -45,6 +46,8 @@ import {
   HartBlock,
   PRIVILEGE,
   Record16,
+  Region,
+  REGION_END,
   type CsrCell,
 } from './hart-block.ts';
 import { MODEL_KIND, modelFunctions } from './tlb-model.ts';
@@ -85,7 +88,15 @@ export interface CoreOptions {
    * limit is looked at where control flow joins only.
    */
   readonly exact: boolean;
+  /**
+   * Counts where control flow joins, asks for a translation of what is reached so often, and calls it
+   * from then on. Never together with `exact`.
+   */
+  readonly hotAfter?: number;
 }
+
+/** Takes the hart and how many instructions it may retire; returns a REGION_END. */
+export const REGION_PARAMS = ['i32', 'i32'] as const;
 
 /** What the module exports; addresses are offsets in the shared memory. */
 export interface CoreExports {
@@ -105,6 +116,11 @@ export interface CoreExports {
     low: number,
     high: number,
   ): number;
+  /** Translated regions; only where `hotAfter` was given. */
+  readonly regions?: WebAssembly.Table;
+  mulh(a: bigint, b: bigint): bigint;
+  mulhsu(a: bigint, b: bigint): bigint;
+  mulhu(a: bigint, b: bigint): bigint;
 }
 
 const at = HartBlock.offset;
@@ -119,7 +135,16 @@ export function generateCore(options: CoreOptions): Uint8Array<ArrayBuffer> {
       ...(options.exact ? modelFunctions() : []),
       runFunction(options),
     ],
-    exports: ['run', 'atomicLoad64', 'atomicStore64', 'compareExchange64'],
+    exports: [
+      'run',
+      'atomicLoad64',
+      'atomicStore64',
+      'compareExchange64',
+      'mulh',
+      'mulhsu',
+      'mulhu',
+    ],
+    ...(options.hotAfter === undefined ? {} : { table: 'regions' }),
   });
 }
 
@@ -218,6 +243,13 @@ function runFunction(options: CoreOptions): FunctionBuilder {
   const old32 = fn.local('i32');
   const old64 = fn.local('i64');
 
+  const join = fn.local('i32');
+  const joins = fn.local('i32');
+  /** The instruction at pc is interpreted even if a region begins there. */
+  const isBarred = fn.local('i32');
+  /** Retired by regions, of `count`. */
+  const translated = fn.local('i32');
+
   const fetch = label('fetch');
   const next = label('next');
 
@@ -260,6 +292,17 @@ function runFunction(options: CoreOptions): FunctionBuilder {
       i64.add(load('i64', 8, false, hart, at.instret), i64.extend_u(retired)),
       at.instret,
     ),
+    ...(options.hotAfter === undefined
+      ? []
+      : [
+          store(
+            'i64',
+            8,
+            hart,
+            i64.add(load('i64', 8, false, hart, at.regionInstructions), i64.extend_u(translated)),
+            at.regionInstructions,
+          ),
+        ]),
     store('i32', 4, hart, ip, at.exitIp),
     ret(i32.const(reason)),
   ];
@@ -269,19 +312,87 @@ function runFunction(options: CoreOptions): FunctionBuilder {
   const advance: Stmt[] = [set(ip, i32.add(ip, step)), br(next)];
 
   const isPending = i32.ne(atomicLoad('i32', hart, at.pending), i32.const(0));
+  const joinWord = (to: Expr): Expr => i32.add(joins, i32.shr_u(to, i32.const(2)));
   /**
-   * Goes on at the target of a branch that lies in the same page, whose distance in records the record
-   * knows. Going back it looks up first, as every loop must somewhere.
+   * Whether a branch back may go on without looking up first, as every loop must somewhere: nothing is
+   * pending and, where code is translated, the target is neither hot nor the start of a region.
    */
+  const mayHopBack = i32.and(i32.eqz(isPending), i32.lt_u(count, limit));
+  const hopBack = (hotAfter: number): Stmt[] => [
+    set(entry, joinWord(i32.add(ip, host))),
+    set(join, load('i32', 4, false, entry)),
+    when(i32.and(mayHopBack, i32.lt_u(join, i32.const(hotAfter))), [
+      store('i32', 4, entry, i32.add(join, i32.const(1))),
+      set(ip, i32.add(ip, host)),
+      br(next),
+    ]),
+  ];
+  /** Goes on at the target of a branch that lies in the same page, whose distance the record knows. */
   const hop: Stmt[] = [
     set(host, record('extra', 4)),
+    ...(options.hotAfter === undefined
+      ? [
+          when(
+            i32.and(i32.ne(host, i32.const(0)), i32.or(i32.lt_s(i32.const(0), host), mayHopBack)),
+            [set(ip, i32.add(ip, host)), br(next)],
+          ),
+        ]
+      : [
+          when(i32.lt_s(i32.const(0), host), [set(ip, i32.add(ip, host)), br(next)]),
+          when(host, hopBack(options.hotAfter)),
+        ]),
+  ];
+  /** At a join: calls the region that begins at pc, or counts towards one. */
+  const enterRegion = (hotAfter: number): Stmt[] => [
+    set(host, joinWord(ip)),
+    set(join, load('i32', 4, false, host)),
     when(
-      i32.and(
-        i32.ne(host, i32.const(0)),
-        i32.or(i32.lt_s(i32.const(0), host), i32.and(i32.eqz(isPending), i32.lt_u(count, limit))),
-      ),
-      [set(ip, i32.add(ip, host)), br(next)],
+      i32.lt_s(join, i32.const(0)),
+      [
+        set(entry, i32.sub(i32.const(0), join)),
+        when(
+          i32.and(i64.eq(load('i64', 8, false, entry, Region.offset.va), pc), i32.eqz(isBarred)),
+          [
+            unlikely(
+              i32.ne(
+                load(
+                  'i32',
+                  4,
+                  false,
+                  i32.add(entry, load('i32', 4, false, hart, at.stampOffset)),
+                  Region.offset.stamps,
+                ),
+                load('i32', 4, false, hart, at.fetchStamp),
+              ),
+              leave(EXIT.UNPROVEN, count),
+            ),
+            set(
+              isBarred,
+              i32.eq(
+                callIndirect(
+                  REGION_PARAMS,
+                  'i32',
+                  load('i32', 4, false, entry, Region.offset.index),
+                  hart,
+                  i32.sub(limit, count),
+                ),
+                i32.const(REGION_END.INTERPRET),
+              ),
+            ),
+            set(host, i32.sub(limit, load('i32', 4, false, hart, at.budgetLeft))),
+            set(translated, i32.add(translated, i32.sub(host, count))),
+            set(count, host),
+            set(pc, load('i64', 8, false, hart, at.pc)),
+            br(fetch),
+          ],
+        ),
+      ],
+      [
+        unlikely(i32.eq(join, i32.const(hotAfter)), leave(EXIT.HOT, count)),
+        store('i32', 4, host, i32.add(join, i32.const(1))),
+      ],
     ),
+    set(isBarred, i32.const(0)),
   ];
 
   const modelTouch = (kind: number, va: Expr): Stmt[] =>
@@ -355,6 +466,9 @@ function runFunction(options: CoreOptions): FunctionBuilder {
           set(target, lower(meaning.target)),
           writeRd(nextPc),
           ...(operands.rs1 === undefined ? hop : []),
+          ...(operands.rs1 !== undefined && options.hotAfter !== undefined
+            ? [store('i32', 4, ip, i32.wrap(target), Record16.offset.extra)]
+            : []),
           set(pc, target),
           br(fetch),
         ];
@@ -535,6 +649,9 @@ function runFunction(options: CoreOptions): FunctionBuilder {
 
   fn.body = [
     set(pc, load('i64', 8, false, hart, at.pc)),
+    ...(options.hotAfter === undefined
+      ? []
+      : [set(joins, load('i32', 4, false, hart, at.joinBias))]),
     loop(fetch, [
       when(
         first,
@@ -553,6 +670,7 @@ function runFunction(options: CoreOptions): FunctionBuilder {
               i32.shl(i32.wrap(tagged), i32.const(3)),
             ),
           ),
+          ...(options.hotAfter === undefined ? [] : enterRegion(options.hotAfter)),
         ],
       ),
       set(lineStart, ip),
@@ -567,7 +685,8 @@ function tlbEntry(table: Expr, va: Expr, entries: number, entryBytes: number): E
   const index = i32.and(i32.wrap(i64.shr_u(va, i64.const(12))), i32.const(entries - 1));
   return i32.add(table, i32.mul(index, i32.const(entryBytes)));
 }
-const dataEntry = (table: Expr, va: Expr): Expr =>
+/** The data entry that can translate an address; the core and translated regions look it up alike. */
+export const dataEntry = (table: Expr, va: Expr): Expr =>
   tlbEntry(table, va, DATA_TLB_ENTRIES, DataEntry.sizeBytes);
 const fetchEntry = (table: Expr, va: Expr): Expr =>
   tlbEntry(table, va, FETCH_TLB_ENTRIES, FetchEntry.sizeBytes);

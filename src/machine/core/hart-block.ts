@@ -83,6 +83,9 @@ export const COUNTERS = [
   'revokes',
   'wfi',
   'escapes',
+  'regions',
+  'regionBytes',
+  'regionInstructions',
 ] as const;
 export type Counter = (typeof COUNTERS)[number];
 export const counterIndex = Object.fromEntries(
@@ -134,6 +137,11 @@ export const HartBlock = layout('HartBlock', {
   exitIp: i32.doc('record of the instruction that made the core return'),
   fetchTlb: i32.doc('linear-memory address of the fetch entries of the present regime'),
   dataTlb: i32.doc('the same of the data entries'),
+  joinBias: i32.doc("added to a quarter of a record's address: its join word (see Region)"),
+  fetchStamp: i32.doc('names the present fetch translations; a region is proven for it or is not'),
+  stampOffset: i32.doc('where a region keeps the stamp of the present regime, from its `stamps`'),
+  budgetLeft: i32.doc('what a region leaves of the instructions it was allowed'),
+  regionInstructions: i64.doc('of `instret`: those that translated regions retired'),
   high: i32.doc('high half of a 64-bit result of a helper function'),
   mode: i32.doc('privilege mode; read by the probe'),
   pending: i32.doc(
@@ -179,7 +187,8 @@ export const Record16: Layout<
   imm: bytes(4, 4),
   extra: bytes(4, 4).doc(
     'of a plain CSR: lowest privilege; above it, the bits that it keeps. Of a branch or JAL within its ' +
-      'page: how far the target record is, in bytes; else 0',
+      'page: how far the target record is, in bytes. Of a JALR: the low half of its last target, if ' +
+      'code is translated. Else 0',
   ),
 });
 export const RECORD_BYTES = 16;
@@ -204,14 +213,37 @@ export const FetchEntry = layout('FetchEntry', {
   decoded: i32.doc("linear-memory address of the page's decoded records"),
   shape: i32,
 });
+/** Translation regimes that keep their entries side by side: view, ASID, privilege, SUM, MXR, keys. */
+export const TLB_CONTEXTS = 32;
+
+/**
+ * A translated region (machine/jit). Each record has a join word: it counts how often control came to the
+ * record from elsewhere than the one before, up to a threshold; negative, it is minus the address of the
+ * region that begins there.
+ */
+export const Region = layout('Region', {
+  va: i64.doc('virtual address it was translated for; an odd one is never met'),
+  index: i32.doc('in the table of the core'),
+  stamps: i32Array(TLB_CONTEXTS).doc(
+    'by regime: the `fetchStamp` under which all of its pages were last found where they were',
+  ),
+});
+export const MAX_REGIONS = 4096;
+export const JOINS_PER_PAGE: number = PARCELS_PER_PAGE + 1;
+/** What a region returns. */
+export const REGION_END = {
+  /** Go on at pc. */
+  CONTINUE: 0,
+  /** The instruction at pc is the interpreter's. */
+  INTERPRET: 1,
+} as const;
+
 /** Enough data entries for a working set of 4 MiB; code is denser. Powers of two. */
 export const DATA_TLB_ENTRIES = 1024;
 export const FETCH_TLB_ENTRIES = 256;
 /** A table: the data entries, then the fetch entries. */
 export const FETCH_TABLE_OFFSET: number = DATA_TLB_ENTRIES * DataEntry.sizeBytes;
 export const TLB_BYTES: number = FETCH_TABLE_OFFSET + FETCH_TLB_ENTRIES * FetchEntry.sizeBytes;
-/** Translation regimes that keep their entries side by side: view, ASID, privilege, SUM, MXR, keys. */
-export const TLB_CONTEXTS = 32;
 /**
  * Flips the low half of a page's address into the tag of an empty entry: one that belongs to the
  * neighbouring entry, so that no address which is looked for here can match it. (A tag that is no page's

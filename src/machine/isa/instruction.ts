@@ -35,6 +35,10 @@ export const EXIT = {
   ILLEGAL: 16,
   /** The guest spins, and others would do better with the time. */
   PAUSE: 17,
+  /** Control has come to pc so often that the code from there on should be translated. */
+  HOT: 18,
+  /** The translated region at pc has to be validated for the present regime. */
+  UNPROVEN: 19,
 } as const;
 export type Exit = (typeof EXIT)[keyof typeof EXIT];
 

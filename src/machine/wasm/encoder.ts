@@ -33,8 +33,19 @@ export class ByteWriter {
     this.byte(rest);
   }
 
+  /** A number must be a safe integer; a BigInt may be of any 64-bit value. */
   signed(value: number | bigint): void {
-    let rest = BigInt(value);
+    if (typeof value === 'number') {
+      // `&` takes a number modulo 2^32, so the low bits are right for every safe integer.
+      let rest = value;
+      while (rest < -64 || rest > 63) {
+        this.byte((rest & 0x7f) | 0x80);
+        rest = Math.floor(rest / 128);
+      }
+      this.byte(rest & 0x7f);
+      return;
+    }
+    let rest = value;
     for (;;) {
       const low = Number(rest & 0x7fn);
       rest >>= 7n;
@@ -50,6 +61,18 @@ export class ByteWriter {
     const utf8 = new TextEncoder().encode(text);
     this.unsigned(utf8.length);
     this.bytes(utf8);
+  }
+
+  /** Copies what another writer holds. */
+  append(other: ByteWriter): void {
+    const end = this.length + other.length;
+    if (end > this.#bytes.length) {
+      const grown = new Uint8Array(Math.max(end, this.#bytes.length * 2));
+      grown.set(this.#bytes);
+      this.#bytes = grown;
+    }
+    this.#bytes.set(other.#bytes.subarray(0, other.length), this.length);
+    this.length = end;
   }
 
   take(): Uint8Array<ArrayBuffer> {
@@ -94,8 +117,38 @@ export function substitute(tree: Expr, lowering: OperandLowering): Expr {
     case 'const':
     case 'local':
       return tree;
+    case 'callIndirect':
+      return {
+        ...tree,
+        index: substitute(tree.index, lowering),
+        args: tree.args.map((arg) => substitute(arg, lowering)),
+      };
     default:
       return { ...tree, args: tree.args.map((arg) => substitute(arg, lowering)) } as Expr;
+  }
+}
+
+/** The signatures of a module, each once. */
+class TypeTable {
+  readonly #indices = new Map<string, number>();
+  readonly bytes = new ByteWriter();
+
+  get count(): number {
+    return this.#indices.size;
+  }
+
+  indexOf(params: readonly ValType[], result: ValType | undefined): number {
+    const key = `${params.join()}:${result ?? ''}`;
+    const known = this.#indices.get(key);
+    if (known !== undefined) return known;
+    const index = this.#indices.size;
+    this.#indices.set(key, index);
+    this.bytes.byte(0x60);
+    this.bytes.unsigned(params.length);
+    for (const t of params) this.bytes.byte(VALTYPE[t]);
+    this.bytes.unsigned(result === undefined ? 0 : 1);
+    if (result !== undefined) this.bytes.byte(VALTYPE[result]);
+    return index;
   }
 }
 
@@ -104,9 +157,11 @@ class BodyEncoder {
   readonly hints: { offset: number; value: number }[] = [];
   readonly #labels: (Label | undefined)[] = [];
   readonly #functionIndex: ReadonlyMap<string, number>;
+  readonly #types: TypeTable;
 
-  constructor(functionIndex: ReadonlyMap<string, number>) {
+  constructor(functionIndex: ReadonlyMap<string, number>, types: TypeTable) {
     this.#functionIndex = functionIndex;
+    this.#types = types;
   }
 
   #depth(target: Label): number {
@@ -148,6 +203,13 @@ class BodyEncoder {
         for (const arg of tree.args) this.expr(arg);
         out.byte(0x10);
         out.unsigned(this.#callee(tree.callee));
+        return;
+      case 'callIndirect':
+        for (const arg of tree.args) this.expr(arg);
+        this.expr(tree.index);
+        out.byte(0x11);
+        out.unsigned(this.#types.indexOf(tree.params, tree.t));
+        out.byte(0x00);
         return;
       case 'choose':
         this.expr(tree.args[0]);
@@ -234,17 +296,36 @@ class BodyEncoder {
   }
 }
 
+/** A function that the module takes from `env`, under the name by which it is called. */
+export interface FunctionImport {
+  readonly name: string;
+  readonly params: readonly ValType[];
+  readonly result?: ValType;
+}
+
 export interface ModuleSpec {
   /** Pages of 64 KiB; the module imports a shared memory `env.memory` of exactly this size. */
   readonly memoryPages: number;
+  readonly imports?: readonly FunctionImport[];
   readonly functions: readonly FunctionBuilder[];
   /** Names of the functions to export. */
   readonly exports: readonly string[];
+  /** Exports an empty table of functions under this name, for `callIndirect`. */
+  readonly table?: string;
 }
 
 /** The bytes of a module. Throws on a tree that names an unknown label, function or operand. */
 export function encodeModule(spec: ModuleSpec): Uint8Array<ArrayBuffer> {
-  const functionIndex = new Map(spec.functions.map((fn, index) => [fn.name, index]));
+  const imports = spec.imports ?? [];
+  const functionIndex = new Map(
+    [...imports, ...spec.functions].map((fn, index) => [fn.name, index]),
+  );
+  const types = new TypeTable();
+  const importTypes = imports.map((fn) => types.indexOf(fn.params, fn.result));
+  const functionTypes = spec.functions.map((fn) => types.indexOf(fn.params, fn.result));
+  // Bodies first: an indirect call may need a type of its own.
+  const bodies = spec.functions.map((fn) => encodeBody(fn, functionIndex, types));
+
   const out = new ByteWriter();
   out.bytes([0x00, 0x61, 0x73, 0x6d, 0x01, 0x00, 0x00, 0x00]);
 
@@ -253,33 +334,36 @@ export function encodeModule(spec: ModuleSpec): Uint8Array<ArrayBuffer> {
     fill(body);
     out.byte(id);
     out.unsigned(body.length);
-    out.bytes(body.take());
+    out.append(body);
   };
 
   section(1, (body) => {
-    body.unsigned(spec.functions.length);
-    for (const fn of spec.functions) {
-      body.byte(0x60);
-      body.unsigned(fn.params.length);
-      for (const t of fn.params) body.byte(VALTYPE[t]);
-      body.unsigned(fn.result === undefined ? 0 : 1);
-      if (fn.result !== undefined) body.byte(VALTYPE[fn.result]);
-    }
+    body.unsigned(types.count);
+    body.append(types.bytes);
   });
   section(2, (body) => {
-    body.unsigned(1);
+    body.unsigned(1 + imports.length);
     body.name('env');
     body.name('memory');
     body.bytes([0x02, 0x03]); // a memory with a maximum, shared
     body.unsigned(spec.memoryPages);
     body.unsigned(spec.memoryPages);
+    for (const [index, fn] of imports.entries()) {
+      body.name('env');
+      body.name(fn.name);
+      body.byte(0x00);
+      body.unsigned(importTypes[index] as number);
+    }
   });
   section(3, (body) => {
-    body.unsigned(spec.functions.length);
-    for (let index = 0; index < spec.functions.length; index++) body.unsigned(index);
+    body.unsigned(functionTypes.length);
+    for (const index of functionTypes) body.unsigned(index);
   });
+  if (spec.table !== undefined) {
+    section(4, (body) => body.bytes([0x01, 0x70, 0x00, 0x00])); // funcref, no maximum
+  }
   section(7, (body) => {
-    body.unsigned(spec.exports.length);
+    body.unsigned(spec.exports.length + (spec.table === undefined ? 0 : 1));
     for (const name of spec.exports) {
       const index = functionIndex.get(name);
       if (index === undefined) throw new Error(`export of unknown function '${name}'`);
@@ -287,10 +371,15 @@ export function encodeModule(spec: ModuleSpec): Uint8Array<ArrayBuffer> {
       body.byte(0x00);
       body.unsigned(index);
     }
+    if (spec.table !== undefined) {
+      body.name(spec.table);
+      body.bytes([0x01, 0x00]);
+    }
   });
 
-  const bodies = spec.functions.map((fn) => encodeBody(fn, functionIndex));
-  const hinted = bodies.flatMap(({ hints }, index) => (hints.length > 0 ? [{ index, hints }] : []));
+  const hinted = bodies.flatMap(({ hints }, index) =>
+    hints.length > 0 ? [{ index: imports.length + index, hints }] : [],
+  );
   if (hinted.length > 0) {
     section(0, (body) => {
       body.name('metadata.code.branch_hint');
@@ -308,37 +397,40 @@ export function encodeModule(spec: ModuleSpec): Uint8Array<ArrayBuffer> {
   }
   section(10, (body) => {
     body.unsigned(bodies.length);
-    for (const { bytes } of bodies) {
-      body.unsigned(bytes.length);
-      body.bytes(bytes);
+    for (const { head, code } of bodies) {
+      body.unsigned(head.length + code.length);
+      body.append(head);
+      body.append(code);
     }
   });
   return out.take();
 }
 
 interface EncodedBody {
-  readonly bytes: Uint8Array;
+  readonly head: ByteWriter;
+  readonly code: ByteWriter;
   /** Offsets are from the start of the function's body, its locals included. */
   readonly hints: readonly { readonly offset: number; readonly value: number }[];
 }
 
-function encodeBody(fn: FunctionBuilder, functionIndex: ReadonlyMap<string, number>): EncodedBody {
+function encodeBody(
+  fn: FunctionBuilder,
+  functionIndex: ReadonlyMap<string, number>,
+  types: TypeTable,
+): EncodedBody {
   const head = new ByteWriter();
   head.unsigned(fn.locals.length);
   for (const t of fn.locals) {
     head.unsigned(1);
     head.byte(VALTYPE[t]);
   }
-  const encoder = new BodyEncoder(functionIndex);
+  const encoder = new BodyEncoder(functionIndex, types);
   encoder.stmts(fn.body);
   if (fn.result !== undefined) encoder.out.byte(0x00); // every path has returned: unreachable
   encoder.out.byte(0x0b);
-  const code = encoder.out.take();
-  const bytes = new Uint8Array(head.length + code.length);
-  bytes.set(head.take());
-  bytes.set(code, head.length);
   return {
-    bytes,
+    head,
+    code: encoder.out,
     hints: encoder.hints.map((hint) => ({ ...hint, offset: hint.offset + head.length })),
   };
 }

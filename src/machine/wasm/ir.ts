@@ -44,6 +44,14 @@ export type Expr =
       readonly callee: string;
       readonly args: readonly Expr[];
     }
+  /** A call through the module's table; `params` and `t` are the signature that the callee must have. */
+  | {
+      readonly k: 'callIndirect';
+      readonly t: ValType;
+      readonly params: readonly ValType[];
+      readonly index: Expr;
+      readonly args: readonly Expr[];
+    }
   /** Evaluates only the branch it takes. */
   | { readonly k: 'choose'; readonly t: ValType; readonly args: readonly [Expr, Expr, Expr] };
 
@@ -167,6 +175,13 @@ export const call = (callee: string, t: ValType, ...args: Expr[]): Expr => ({
   callee,
   args,
 });
+
+export const callIndirect = (
+  params: readonly ValType[],
+  t: ValType,
+  index: Expr,
+  ...args: Expr[]
+): Expr => ({ k: 'callIndirect', t, params, index, args });
 
 export const operand = (name: string, t: ValType = 'i64'): Expr => ({ k: 'operand', t, name });
 

@@ -26,16 +26,18 @@ export const HANDLER: bigint = RAM + 0x4000n;
 const WAIT = 'wfi\n again: wfi\n j again';
 export const RAM_BYTES: number = 16 << 20;
 
-/** The two executing cores. */
-export const CORES = [
-  ['fast', false],
-  ['exact', true],
-] as const;
+/** The executing cores; the last translates every instruction to which control jumps, at once. */
+export const CORES: readonly (readonly [string, BenchOptions])[] = [
+  ['fast', { deterministic: false }],
+  ['exact', { deterministic: true }],
+  ['translating', { deterministic: false, jitAfter: 0 }],
+];
 
 export const u64 = (value: bigint): bigint => BigInt.asUintN(64, value);
 
 export interface BenchOptions {
   readonly deterministic: boolean;
+  readonly jitAfter?: number;
   readonly harts?: number;
   readonly hasKeys?: boolean;
 }
@@ -54,6 +56,7 @@ export class Bench {
       harts: options.harts ?? 1,
       ramBytes: RAM_BYTES,
       deterministic: options.deterministic,
+      ...(options.jitAfter === undefined ? {} : { jitAfter: options.jitAfter }),
       hasKeys: options.hasKeys ?? false,
       monitorBytes: 4096,
     };

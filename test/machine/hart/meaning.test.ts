@@ -39,8 +39,8 @@ const value: fc.Arbitrary<bigint> = fc.oneof(
 const runs = { seed: 7, numRuns: 120 };
 const DATA = RAM + 0x10_0000n;
 
-describe.each(CORES)('on the %s core', (_, deterministic) => {
-  const bench = new Bench({ deterministic });
+describe.each(CORES)('on the %s core', (_, core) => {
+  const bench = new Bench(core);
 
   /** Every instruction once, each followed by `wfi`; returns where each begins. */
   const place = (lines: readonly string[]): void => {
@@ -369,9 +369,9 @@ describe.each(CORES)('on the %s core', (_, deterministic) => {
   });
 });
 
-describe.each(CORES)('on the %s core', (_, deterministic) => {
+describe.each(CORES)('on the %s core', (_, core) => {
   it('the short forms of Zcb do what they stand for', () => {
-    const bench = new Bench({ deterministic });
+    const bench = new Bench(core);
     bench.write(DATA, 0x8899_aabb_ccdd_eeffn);
     bench.execute(`
       li a0, ${DATA}

@@ -1,0 +1,487 @@
+/**
+ * Writes a region as a WebAssembly module with one function, `region(hart, left)`.
+ *
+ * Registers that the region uses are locals; they are loaded when it is entered and stored where it is
+ * left. `left` counts the instructions that may still be retired. Meanings come from the ISA table, so
+ * the function does what the interpreter would; whatever it cannot do itself ends it with pc at that
+ * instruction and everything before it done.
+ *
+ * No byte depends on the hart: other harts make the same module, which the engine then compiles once.
+ */
+import { dataEntry } from '../core/generate.ts';
+import { DataEntry, HartBlock, REGION_END } from '../core/hart-block.ts';
+import { plainCsr } from '../csr-numbers.ts';
+import { EXIT, type Meaning } from '../isa/instruction.ts';
+import { encodeModule, FunctionBuilder, type FunctionImport } from '../wasm/encoder.ts';
+import {
+  atomicCompareExchange,
+  atomicLoad,
+  atomicRmw,
+  block as blockOf,
+  br,
+  call,
+  fence,
+  i32,
+  i64,
+  label,
+  load,
+  loop,
+  ret,
+  set,
+  store,
+  unlikely,
+  when,
+  type Expr,
+  type Label,
+  type Local,
+  type Stmt,
+  type Width,
+} from '../wasm/ir.ts';
+import type { Instruction } from './code.ts';
+import type { Block, Edge } from './discover.ts';
+import type { Shape } from './structure.ts';
+
+/** Argument of the imported `fill`: the width of the access, and this if it is a store. */
+export const FILL_STORE = 16;
+
+/** What a region imports: `fill` of its hart, the rest from the core. */
+export const IMPORTS: readonly FunctionImport[] = [
+  /** Makes the TLB translate `faultAddress`; not 0 if it cannot. */
+  { name: 'fill', params: ['i32'], result: 'i32' },
+  { name: 'mulh', params: ['i64', 'i64'], result: 'i64' },
+  { name: 'mulhsu', params: ['i64', 'i64'], result: 'i64' },
+  { name: 'mulhu', params: ['i64', 'i64'], result: 'i64' },
+];
+
+const at = HartBlock.offset;
+const HALF = i32.const(-0x80000000);
+
+/** Whether this file can say what an instruction means; if not, the interpreter executes it. */
+export function canTranslate({ decoded, raw }: Instruction): boolean {
+  const { meaning } = decoded.instruction;
+  switch (meaning.kind) {
+    case 'compute':
+    case 'load':
+    case 'store':
+    case 'branch':
+    case 'jump':
+    case 'fence':
+    case 'amo':
+    case 'amoLoop':
+      return true;
+    case 'exit':
+      return meaning.reason === EXIT.CSR && plainCsr(raw) !== undefined;
+    default:
+      return false;
+  }
+}
+
+/** The bytes of a region's module. */
+export function emitRegion(shape: Shape, memoryPages: number): Uint8Array<ArrayBuffer> {
+  const fn = new FunctionBuilder('region', ['i32', 'i32'], 'i32');
+  new RegionWriter(fn, shape).write();
+  return encodeModule({ memoryPages, imports: IMPORTS, functions: [fn], exports: ['region'] });
+}
+
+class RegionWriter {
+  readonly #fn: FunctionBuilder;
+  readonly #shape: Shape;
+  readonly #hart: Local;
+  readonly #left: Local;
+  readonly #x: (Local | undefined)[] = Array.from({ length: 32 });
+  /** Registers that some instruction writes. */
+  #written = 0;
+  readonly #tlb: Local;
+  readonly #address: Local;
+  readonly #tagged: Local;
+  readonly #entry: Local;
+  readonly #pc: Local;
+  readonly #end: Local;
+  readonly #target: Local;
+  readonly #out = label('out');
+  readonly #labels: Label[];
+  readonly #dispatch = label('dispatch');
+  readonly #selected: Local;
+
+  constructor(fn: FunctionBuilder, shape: Shape) {
+    this.#fn = fn;
+    this.#shape = shape;
+    this.#hart = fn.param(0);
+    this.#left = fn.param(1);
+    this.#tlb = fn.local('i32');
+    this.#address = fn.local('i64');
+    this.#tagged = fn.local('i64');
+    this.#entry = fn.local('i32');
+    this.#pc = fn.local('i64');
+    this.#end = fn.local('i32');
+    this.#target = fn.local('i64');
+    this.#selected = fn.local('i32');
+    this.#labels = shape.blocks.map(({ order }) => label(`block ${order}`));
+  }
+
+  write(): void {
+    const code = this.#shape.isIrreducible ? this.#dispatched() : this.#tree(0);
+    const loads: Stmt[] = [];
+    const spills: Stmt[] = [];
+    for (const [register, local] of this.#x.entries()) {
+      if (local === undefined) continue;
+      const cell = at.x + 8 * register;
+      loads.push(set(local, load('i64', 8, false, this.#hart, cell)));
+      if (((this.#written >>> register) & 1) === 1)
+        spills.push(store('i64', 8, this.#hart, local, cell));
+    }
+    this.#fn.body = [
+      set(this.#tlb, load('i32', 4, false, this.#hart, at.dataTlb)),
+      ...loads,
+      blockOf(this.#out, code),
+      ...spills,
+      store('i64', 8, this.#hart, this.#pc, at.pc),
+      store('i32', 4, this.#hart, this.#left, at.budgetLeft),
+      ret(this.#end),
+    ];
+  }
+
+  // --- control flow ---
+
+  /** A block and all that it dominates. */
+  #tree(order: number): Stmt[] {
+    const { children, forwardEdges, isLoop } = this.#shape;
+    const merges = (children[order] as number[]).filter((n) => (forwardEdges[n] as number) > 1);
+    const own = this.#labels[order] as Label;
+    if (isLoop[order] === 0) return this.#within(order, merges.length, merges);
+    // A loop's label is its start; a block that others jump forward to as well has two.
+    return [loop(own, this.#within(order, merges.length, merges))];
+  }
+
+  /** The block's own code, nested in one wasm block for each of its first `count` merges. */
+  #within(order: number, count: number, merges: readonly number[]): Stmt[] {
+    if (count === 0) return this.#code(order);
+    const last = merges[count - 1] as number;
+    return [
+      blockOf(this.#mergeLabel(last), this.#within(order, count - 1, merges)),
+      ...this.#tree(last),
+    ];
+  }
+
+  readonly #mergeLabels = new Map<number, Label>();
+  #mergeLabel(order: number): Label {
+    let known = this.#mergeLabels.get(order);
+    if (known === undefined) {
+      known = label(`merge ${order}`);
+      this.#mergeLabels.set(order, known);
+    }
+    return known;
+  }
+
+  /** All blocks in one loop around a table: for what no nesting can say. */
+  #dispatched(): Stmt[] {
+    const { blocks } = this.#shape;
+    let nested: Stmt[] = [
+      {
+        k: 'brTable',
+        index: this.#selected,
+        labels: this.#labels,
+        otherwise: this.#labels[0] as Label,
+      },
+    ];
+    for (const { order } of blocks)
+      nested = [blockOf(this.#labels[order] as Label, nested), ...this.#code(order)];
+    return [loop(this.#dispatch, nested)];
+  }
+
+  #code(order: number): Stmt[] {
+    const block = this.#shape.blocks[order] as Block;
+    const { body, end } = block;
+    const counted = body.length + ('at' in end ? 1 : 0);
+    const code: Stmt[] = [];
+    if (counted > 0) code.push(set(this.#left, i32.sub(this.#left, i32.const(counted))));
+    for (const [n, instruction] of body.entries())
+      this.#instruction(instruction, counted - n, code);
+    this.#finish(block, code);
+    return code;
+  }
+
+  #finish(block: Block, code: Stmt[]): void {
+    const { end } = block;
+    switch (end.kind) {
+      case 'interpret':
+        code.push(set(this.#end, i32.const(REGION_END.INTERPRET)), ...this.#leave(end.pc));
+        return;
+      case 'leave':
+        code.push(...this.#leave(end.pc));
+        return;
+      case 'fall':
+        code.push(...this.#go(block, end.next));
+        return;
+      case 'branch': {
+        const { meaning } = end.at.decoded.instruction;
+        if (meaning.kind !== 'branch') throw new Error('a branch that is none');
+        code.push(
+          when(this.#lower(meaning.taken, end.at), this.#go(block, end.taken)),
+          ...this.#go(block, end.next),
+        );
+        return;
+      }
+      case 'jump':
+        this.#link(end.at, code);
+        code.push(...this.#go(block, end.next));
+        return;
+      case 'indirect': {
+        const { meaning } = end.at.decoded.instruction;
+        if (meaning.kind !== 'jump') throw new Error('a jump that is none');
+        code.push(set(this.#target, this.#lower(meaning.target, end.at)));
+        this.#link(end.at, code);
+        if (end.guess !== undefined) {
+          code.push(
+            when(i64.eq(this.#target, i64.const(end.guess.pc)), this.#go(block, end.guess)),
+          );
+        }
+        code.push(set(this.#pc, this.#target), br(this.#out));
+      }
+    }
+  }
+
+  #link({ pc, bytes, decoded }: Instruction, code: Stmt[]): void {
+    if (decoded.rd !== 0) code.push(set(this.#register(decoded.rd, true), i64.const(pc + bytes)));
+  }
+
+  #leave(pc: number): Stmt[] {
+    return [set(this.#pc, i64.const(pc)), br(this.#out)];
+  }
+
+  #go(from: Block, { pc, block }: Edge): Stmt[] {
+    if (block === undefined) return this.#leave(pc);
+    const { order } = block;
+    const back = order <= from.order;
+    const poll: Stmt[] = back
+      ? [
+          unlikely(
+            i32.or(atomicLoad('i32', this.#hart, at.pending), i32.and(this.#left, HALF)),
+            this.#leave(pc),
+          ),
+        ]
+      : [];
+    if (this.#shape.isIrreducible)
+      return [...poll, set(this.#selected, i32.const(order)), br(this.#dispatch)];
+    if (back) return [...poll, br(this.#labels[order] as Label)];
+    if ((this.#shape.forwardEdges[order] as number) > 1) return [br(this.#mergeLabel(order))];
+    return this.#tree(order);
+  }
+
+  // --- instructions ---
+
+  #register(register: number, isWritten = false): Local {
+    if (isWritten) this.#written |= 1 << register;
+    return (this.#x[register] ??= this.#fn.local('i64'));
+  }
+
+  #read(register: number): Expr {
+    return register === 0 ? i64.const(0) : this.#register(register);
+  }
+
+  /** A meaning with the instruction's operands in place. */
+  #lower(tree: Expr, instruction: Instruction): Expr {
+    const { decoded, pc, bytes } = instruction;
+    switch (tree.k) {
+      case 'operand':
+        switch (tree.name) {
+          case 'rs1':
+            return this.#read(decoded.rs1);
+          case 'rs2':
+            return this.#read(decoded.rs2);
+          case 'imm':
+            return i64.const(decoded.imm);
+          case 'pc':
+            return i64.const(pc);
+          case 'next':
+            return i64.const(pc + bytes);
+          default:
+            throw new Error(`unknown operand '${tree.name}'`);
+        }
+      case 'const':
+      case 'local':
+        return tree;
+      case 'op': {
+        const args = tree.args.map((arg) => this.#lower(arg, instruction));
+        const [first, second] = args;
+        if (tree.code === I64_ADD && second !== undefined && first !== undefined) {
+          if (isZero(second)) return first;
+          if (isZero(first)) return second;
+          if (first.k === 'const' && second.k === 'const')
+            return i64.const(Number(first.value) + Number(second.value));
+        }
+        return { ...tree, args };
+      }
+      default:
+        return { ...tree, args: tree.args.map((arg) => this.#lower(arg, instruction)) } as Expr;
+    }
+  }
+
+  /**
+   * Leaves for the interpreter at an instruction of a block that has `rest` instructions left with it,
+   * all of which were counted already.
+   */
+  #giveUp({ pc }: Instruction, rest: number): Stmt[] {
+    return [
+      set(this.#left, i32.add(this.#left, i32.const(rest))),
+      set(this.#end, i32.const(REGION_END.INTERPRET)),
+      ...this.#leave(pc),
+    ];
+  }
+
+  #writeRd({ decoded }: Instruction, value: Expr): Stmt {
+    return decoded.rd === 0 ? { k: 'drop', value } : set(this.#register(decoded.rd, true), value);
+  }
+
+  #instruction(instruction: Instruction, rest: number, code: Stmt[]): void {
+    const { decoded } = instruction;
+    const { meaning } = decoded.instruction;
+    switch (meaning.kind) {
+      case 'compute':
+        if (decoded.rd !== 0)
+          code.push(this.#writeRd(instruction, this.#lower(meaning.rd, instruction)));
+        return;
+      case 'load':
+        code.push(
+          set(this.#address, this.#effective(instruction)),
+          ...this.#translate('readTag', meaning.bytes, instruction, rest),
+          this.#writeRd(instruction, load('i64', meaning.bytes, meaning.signed, this.#host())),
+        );
+        return;
+      case 'store':
+        code.push(
+          set(this.#address, this.#effective(instruction)),
+          ...this.#translate('writeTag', meaning.bytes, instruction, rest),
+          store('i64', meaning.bytes, this.#host(), this.#read(decoded.rs2)),
+        );
+        return;
+      case 'fence': {
+        const PREDECESSOR_W = 1 << 4;
+        const SUCCESSOR_R = 1 << 1;
+        const both = PREDECESSOR_W | SUCCESSOR_R;
+        if ((decoded.imm & both) === both) code.push(fence);
+        return;
+      }
+      case 'amo':
+      case 'amoLoop':
+        this.#atomic(instruction, meaning, rest, code);
+        return;
+      case 'exit':
+        this.#plainCsr(instruction, rest, code);
+        return;
+      default:
+        throw new Error(`'${decoded.instruction.name}' cannot be translated`);
+    }
+  }
+
+  #effective({ decoded }: Instruction): Expr {
+    const base = this.#read(decoded.rs1);
+    return decoded.imm === 0 ? base : i64.add(base, i64.const(decoded.imm));
+  }
+
+  #host(): Expr {
+    return i32.add(
+      load('i32', 4, false, this.#entry, DataEntry.offset.page),
+      i32.wrap(this.#tagged),
+    );
+  }
+
+  /** Finds the TLB entry of `address`, filling it if need be; the distance in its page is then in `tagged`. */
+  #translate(
+    tag: 'readTag' | 'writeTag',
+    bytes: Width,
+    instruction: Instruction,
+    rest: number,
+  ): Stmt[] {
+    const distance = i64.xor(
+      load('i64', 8, false, this.#entry, DataEntry.offset[tag]),
+      this.#address,
+    );
+    return [
+      set(this.#entry, dataEntry(this.#tlb, this.#address)),
+      set(this.#tagged, distance),
+      unlikely(i64.gt_u(this.#tagged, i64.const(4096 - bytes)), [
+        store('i64', 8, this.#hart, this.#address, at.faultAddress),
+        when(
+          call('fill', 'i32', i32.const(bytes | (tag === 'writeTag' ? FILL_STORE : 0))),
+          this.#giveUp(instruction, rest),
+        ),
+        set(this.#tagged, distance),
+      ]),
+    ];
+  }
+
+  #atomic(
+    instruction: Instruction,
+    meaning: Extract<Meaning, { kind: 'amo' | 'amoLoop' }>,
+    rest: number,
+    code: Stmt[],
+  ): void {
+    const { bytes } = meaning;
+    const t = bytes === 4 ? 'i32' : 'i64';
+    const rs2 = this.#read(instruction.decoded.rs2);
+    const narrow = bytes === 4 ? i32.wrap(rs2) : rs2;
+    const widen = (value: Expr): Expr => (bytes === 4 ? i64.extend_s(value) : value);
+    code.push(
+      set(this.#address, this.#read(instruction.decoded.rs1)),
+      unlikely(
+        i32.and(i32.wrap(this.#address), i32.const(bytes - 1)),
+        this.#giveUp(instruction, rest),
+      ),
+      ...this.#translate('writeTag', bytes, instruction, rest),
+    );
+    if (meaning.kind === 'amo') {
+      code.push(this.#writeRd(instruction, widen(atomicRmw(t, meaning.op, this.#host(), narrow))));
+      return;
+    }
+    const retry = label('retry');
+    const host = this.#fn.local('i32');
+    const old = this.#fn.local(t);
+    const value = this.#fn.local(t);
+    const swapped = atomicCompareExchange(t, host, old, lowerAtomic(meaning.result, old, value));
+    code.push(
+      set(host, this.#host()),
+      set(value, narrow),
+      loop(retry, [
+        set(old, atomicLoad(t, host)),
+        when((bytes === 4 ? i32.ne : i64.ne)(swapped, old), [br(retry)]),
+      ]),
+      this.#writeRd(instruction, widen(old)),
+    );
+  }
+
+  /** Reads a CSR that is a plain cell, or swaps one, as the core does. */
+  #plainCsr(instruction: Instruction, rest: number, code: Stmt[]): void {
+    const csr = plainCsr(instruction.raw);
+    if (csr === undefined) throw new Error('a CSR that is no plain cell');
+    const { rd, rs1 } = instruction.decoded;
+    const cell = at.csr + 8 * csr.cell;
+    code.push(
+      unlikely(
+        i32.lt_u(load('i32', 4, false, this.#hart, at.mode), i32.const(csr.privilege)),
+        this.#giveUp(instruction, rest),
+      ),
+    );
+    if (!csr.isWrite) {
+      code.push(this.#writeRd(instruction, load('i64', 8, false, this.#hart, cell)));
+      return;
+    }
+    code.push(
+      set(this.#address, i64.and(this.#read(rs1), i64.const(csr.kept))),
+      ...(rd === 0 ? [] : [this.#writeRd(instruction, load('i64', 8, false, this.#hart, cell))]),
+      store('i64', 8, this.#hart, this.#address, cell),
+    );
+  }
+}
+
+const I64_ADD = 0x7c;
+
+const isZero = (tree: Expr): boolean => tree.k === 'const' && Number(tree.value) === 0;
+
+/** The new value of an AMO, from the old one and the operand. */
+function lowerAtomic(tree: Expr, old: Local, value: Local): Expr {
+  if (tree.k === 'operand') return tree.name === 'old' ? old : value;
+  return 'args' in tree
+    ? ({ ...tree, args: tree.args.map((arg) => lowerAtomic(arg, old, value)) } as Expr)
+    : tree;
+}

@@ -1,0 +1,258 @@
+/**
+ * The translated code of one hart: makes regions of what the core finds hot, and says for which regimes
+ * they hold. The core calls them by itself (core/generate.ts, `enterRegion`).
+ *
+ * A region is made for a virtual address and the pages of RAM that were found behind it and its
+ * neighbours. It may run in a regime whose fetch translations are still those; that is found out once
+ * for each `fetchStamp`, page by page, as fetches would find it. A page that changed is noticed where
+ * the hart itself notices it: its copy (decode-cache.ts) is replaced, and gets another version.
+ */
+import type { CoreExports } from '../core/generate.ts';
+import { MAX_REGIONS, RECORD_BYTES, Region, Record16, wordOf } from '../core/hart-block.ts';
+import { operationNumber } from '../core/generate.ts';
+import type { DecodeCache } from '../decode-cache.ts';
+import type { MemoryPlan } from '../memory-plan.ts';
+import { NO_FAULT, type Translation } from '../translation.ts';
+import { CodeReader, fetchPage, highOf, type CodePage } from './code.ts';
+import { discover, type Source } from './discover.ts';
+import { canTranslate, emitRegion, FILL_STORE } from './emit.ts';
+import { shapeOf } from './structure.ts';
+
+/** How often control comes to an address before it is translated from there; what measured best. */
+export const HOT_AFTER = 2000;
+/** Code that is kept at most, in bytes of WebAssembly; all of it is dropped when it is more. */
+const MOST_CODE_BYTES = 32 << 20;
+
+const PC = wordOf('pc');
+const EXIT_IP = wordOf('exitIp');
+const JOIN_BIAS = wordOf('joinBias');
+const FETCH_STAMP = wordOf('fetchStamp');
+const STAMP_OFFSET = wordOf('stampOffset');
+const FAULT_ADDRESS = wordOf('faultAddress');
+const REGION_VA = Region.offset.va >> 2;
+const REGION_INDEX = Region.offset.index >> 2;
+const REGION_STAMPS = Region.offset.stamps >> 2;
+const REGION_WORDS = Region.sizeBytes >> 2;
+const JALR = operationNumber.get('jalr') as number;
+/** Region 0 begins nowhere: joins point to it that are not to be asked about again. */
+const NOWHERE = 0;
+const ODD_ADDRESS = 1;
+
+interface LiveRegion {
+  /** Word index of its join word. */
+  readonly join: number;
+  readonly pages: readonly CodePage[];
+}
+
+export interface JitStatistics {
+  regions: number;
+  instructions: number;
+  codeBytes: number;
+  /** Regions that were given up because a page of theirs changed or went elsewhere. */
+  dropped: number;
+  /** Times that all code was dropped to make room. */
+  purges: number;
+  failures: number;
+  milliseconds: number;
+}
+
+export interface JitEnvironment {
+  readonly memory: WebAssembly.Memory;
+  readonly core: CoreExports;
+  readonly plan: MemoryPlan;
+  readonly base: number;
+  readonly translation: Translation;
+  readonly decodeCache: DecodeCache;
+}
+
+export class Jit {
+  readonly statistics: JitStatistics = {
+    regions: 0,
+    instructions: 0,
+    codeBytes: 0,
+    dropped: 0,
+    purges: 0,
+    failures: 0,
+    milliseconds: 0,
+  };
+  readonly #words: Int32Array;
+  readonly #block: number;
+  readonly #plan: MemoryPlan;
+  readonly #first: number;
+  readonly #table: WebAssembly.Table;
+  readonly #firstIndex: number;
+  readonly #translation: Translation;
+  readonly #decodeCache: DecodeCache;
+  readonly #imports: WebAssembly.Imports;
+  readonly #memoryPages: number;
+  readonly #regions: (LiveRegion | undefined)[] = [undefined];
+  readonly #free: number[] = [];
+  #liveBytes = 0;
+
+  constructor(environment: JitEnvironment) {
+    const { memory, core, plan, base, translation, decodeCache } = environment;
+    if (core.regions === undefined) throw new Error('the core was generated without regions');
+    this.#words = new Int32Array(memory.buffer);
+    this.#block = base >> 2;
+    this.#plan = plan;
+    this.#first = base + plan.regionsOffset;
+    this.#table = core.regions;
+    this.#firstIndex = core.regions.grow(MAX_REGIONS);
+    this.#translation = translation;
+    this.#decodeCache = decodeCache;
+    this.#memoryPages = plan.totalPages;
+    this.#imports = {
+      env: {
+        memory,
+        fill: (kind: number) => this.#fill(kind),
+        mulh: core.mulh,
+        mulhsu: core.mulhsu,
+        mulhu: core.mulhu,
+      },
+    };
+    this.#words[(this.#first >> 2) + REGION_VA] = ODD_ADDRESS;
+    this.reset();
+  }
+
+  /** After the hart block was cleared. */
+  reset(): void {
+    this.#words[this.#block + JOIN_BIAS] = this.#decodeCache.joinBias;
+  }
+
+  #addressOf(slot: number): number {
+    return this.#first + slot * Region.sizeBytes;
+  }
+
+  #join(record: number): number {
+    return (this.#decodeCache.joinBias + (record >>> 2)) >> 2;
+  }
+
+  get #pc(): number {
+    const low = this.#words[this.#block + PC] as number;
+    return (this.#words[this.#block + PC + 1] as number) * 2 ** 32 + (low >>> 0);
+  }
+
+  /** The core came to pc for the last time that it counts: a region begins there from now on, or never. */
+  translate(): void {
+    const join = this.#join(this.#words[this.#block + EXIT_IP] as number);
+    const began = performance.now();
+    let slot = NOWHERE;
+    try {
+      slot = this.#make(this.#pc, join);
+    } catch (error) {
+      // A region that the engine refuses, or that is beyond this translator, stays the interpreter's.
+      if (!(error instanceof Error)) throw error;
+      this.statistics.failures += 1;
+    }
+    this.#words[join] = -this.#addressOf(slot);
+    this.statistics.milliseconds += performance.now() - began;
+  }
+
+  #make(pc: number, join: number): number {
+    const reader = new CodeReader(this.#translation, this.#decodeCache, this.#plan.ram);
+    const source: Source = {
+      at: (address) => reader.at(address),
+      lastTarget: (address) => this.#lastTarget(reader, address),
+    };
+    const { entry, instructions } = discover(source, pc, canTranslate);
+    if (entry.body.length === 0 && !('at' in entry.end)) return NOWHERE;
+    if (!reader.isUnchanged()) return NOWHERE;
+    const bytes = emitRegion(shapeOf(entry), this.#memoryPages);
+    const instance = new WebAssembly.Instance(new WebAssembly.Module(bytes), this.#imports);
+
+    if (this.#liveBytes + bytes.length > MOST_CODE_BYTES) this.purge();
+    const slot = this.#allocate();
+    this.#regions[slot] = { join, pages: reader.pages };
+    this.#table.set(this.#firstIndex + slot, instance.exports['region']);
+    const at = this.#addressOf(slot) >> 2;
+    this.#words.fill(0, at, at + REGION_WORDS);
+    this.#words[at + REGION_VA] = pc | 0;
+    this.#words[at + REGION_VA + 1] = highOf(pc);
+    this.#words[at + REGION_INDEX] = this.#firstIndex + slot;
+    this.#stamp(slot);
+    this.#liveBytes += bytes.length;
+    this.statistics.regions += 1;
+    this.statistics.instructions += instructions;
+    this.statistics.codeBytes += bytes.length;
+    return slot;
+  }
+
+  #lastTarget(reader: CodeReader, pc: number): number {
+    const page = reader.pageOf(pc);
+    if (page === undefined) return 0;
+    const records = this.#decodeCache.recordsOf(page.page, () => {});
+    const record = (records + ((pc - page.va) / 2) * RECORD_BYTES) >> 2;
+    const operation = (this.#words[record] as number) & 0xff;
+    return operation === JALR ? (this.#words[record + (Record16.offset.extra >> 2)] as number) : 0;
+  }
+
+  /** The region at pc was not yet proven for the present translations: does so, or gives it up. */
+  prove(): void {
+    const join = this.#join(this.#words[this.#block + EXIT_IP] as number);
+    const slot = (-(this.#words[join] as number) - this.#first) / Region.sizeBytes;
+    const region = this.#regions[slot];
+    if (region === undefined) {
+      this.#words[join] = 0;
+      return;
+    }
+    for (const { va, page } of region.pages) {
+      if (fetchPage(this.#translation, va, this.#plan.ram) === page) continue;
+      // Found elsewhere, or not executable here. Other regimes may still have it as it was.
+      this.#drop(slot, region);
+      return;
+    }
+    if (this.#isStale(region)) this.#drop(slot, region);
+    else this.#stamp(slot);
+  }
+
+  #isStale({ pages }: LiveRegion): boolean {
+    return pages.some(({ page, version }) => this.#decodeCache.versionOf(page) !== version);
+  }
+
+  /** Declares a region proven for the present fetch translations. */
+  #stamp(slot: number): void {
+    const { words } = { words: this.#words };
+    const offset = (words[this.#block + STAMP_OFFSET] as number) >> 2;
+    words[(this.#addressOf(slot) >> 2) + REGION_STAMPS + offset] = words[
+      this.#block + FETCH_STAMP
+    ] as number;
+  }
+
+  #allocate(): number {
+    const free = this.#free.pop();
+    if (free !== undefined) return free;
+    if (this.#regions.length < MAX_REGIONS) return this.#regions.push(undefined) - 1;
+    for (const [slot, region] of this.#regions.entries())
+      if (region !== undefined && this.#isStale(region)) this.#drop(slot, region);
+    if (this.#free.length < MAX_REGIONS / 4) this.purge();
+    return this.#free.pop() as number;
+  }
+
+  #drop(slot: number, { join }: LiveRegion): void {
+    // A page whose copy was replaced has new join words.
+    if (this.#words[join] === -this.#addressOf(slot)) this.#words[join] = 0;
+    this.#regions[slot] = undefined;
+    this.#table.set(this.#firstIndex + slot, null);
+    this.#free.push(slot);
+    this.statistics.dropped += 1;
+  }
+
+  /** Drops every region. */
+  purge(): void {
+    for (const [slot, region] of this.#regions.entries())
+      if (region !== undefined) this.#drop(slot, region);
+    this.#liveBytes = 0;
+    this.statistics.purges += 1;
+  }
+
+  /** Called by regions: makes the TLB translate `faultAddress`. Not 0: the interpreter has to do it. */
+  #fill(kind: number): number {
+    const low = this.#words[this.#block + FAULT_ADDRESS] as number;
+    const high = this.#words[this.#block + FAULT_ADDRESS + 1] as number;
+    const bytes = kind & (FILL_STORE - 1);
+    const access = (kind & FILL_STORE) === 0 ? 'load' : 'store';
+    if ((low & 0xfff) + bytes > 4096) return 1;
+    if (this.#translation.translate(low, high, access, bytes) !== NO_FAULT) return 1;
+    return this.#translation.remember(low, high, access) ? 0 : 1;
+  }
+}
