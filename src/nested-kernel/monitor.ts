@@ -2,13 +2,12 @@
  * The monitor: the machine mode of one hart, over tables that all harts share. Every trap that is not the
  * core's own arrives here; this file only says whose it is.
  */
-import { HART_STATE, HartBlock, PENDING, PRIVILEGE } from '../machine/core/hart-block.ts';
+import { HART_STATE, HartBlock, PRIVILEGE } from '../machine/core/hart-block.ts';
 import { CSR, IRQ } from '../machine/csr-numbers.ts';
-import { signalHart } from '../machine/hart-lines.ts';
 import type { Hart, MachineMode } from '../machine/hart.ts';
 import type { Machine } from '../machine/machine.ts';
 import { PMP } from '../machine/pmp.ts';
-import { CAUSE, MSTATUS_BITS } from '../machine/translation.ts';
+import { CAUSE, MENVCFG_HIGH, MSTATUS_BITS } from '../machine/translation.ts';
 import { parseAddress } from '../policy/contexts.ts';
 import { CALL, CORDON_EID, STATUS } from './abi.ts';
 import {
@@ -28,13 +27,13 @@ import {
 } from './cells.ts';
 import { CHARGE, chargeOfCall } from './charges.ts';
 import type { MonitorConfig } from './config.ts';
+import { CORE_COUNTERS, CORE_EXCEPTIONS, CORE_INTERRUPTS } from './crossing-code.ts';
 import { Domains } from './domains.ts';
 import { CODE_FENCE } from './fence.ts';
 import { Gates } from './gates.ts';
 import { Sbi } from './sbi.ts';
 import { halves, Shared } from './shared.ts';
 import { Spaces, type Answer, type Grantee } from './spaces.ts';
-import { CORE_COUNTERS, CORE_EXCEPTIONS, CORE_INTERRUPTS } from './supervisor-state.ts';
 import { FRAME_KIND, HSM } from './tables.ts';
 import { AT, Threads } from './threads.ts';
 
@@ -45,7 +44,8 @@ const A7 = 17;
 /** Everything but ecall from S and M: what firmware delegates to a kernel that looks after itself. */
 const FOREIGN_EXCEPTIONS = 0xb1ff & ~(1 << CAUSE.ECALL_S);
 const SFENCE_VMA = 0x12000073;
-const SFENCE_MASK = 0xfe007fff;
+/** Of `sfence.vma` and `sinval.vma`, which differ in bit 26. */
+const SFENCE_MASK = 0xfa007fff;
 
 /** A mark that the guest set in a measurement. */
 export type MarkListener = (hart: Hart, id: number, value: number) => void;
@@ -97,12 +97,11 @@ export class Monitor implements MachineMode {
       hart.reset(pcLow, pcHigh);
       this.shared.fences.restart(hart, asked);
     });
-    // It forgot its pending word as well: a stop that came before is asked for again.
-    if (this.machine.control.stop.load() !== 0)
-      signalHart(this.machine.words, this.machine.parts.plan, hart.id, PENDING.STOP);
     this.shared.paging.chargeTo(hart);
     hart.writeCsr(CSR.mcounteren, CORE_COUNTERS, 0);
-    hart.writeCsr(CSR.menvcfg, 0, 1 << 31);
+    const { STCE, PBMTE } = MENVCFG_HIGH;
+    // Of page tables that are the monitor's own nobody else chooses memory types.
+    hart.writeCsr(CSR.menvcfg, 0, this.isSeparated ? STCE : STCE | PBMTE);
     hart.setX(A0, hart.id, 0);
     hart.setX(A1, argumentLow, argumentHigh);
     Atomics.store(this.shared.tables.hsm, hart.id, HSM.STARTED);
