@@ -25,12 +25,15 @@ import { RAM_BASE } from './physical-map.ts';
 /** What the machine implements, for the device tree. */
 export const ISA_STRING: string = [
   'rv64imafdc',
+  'zicbom',
   'zicbop',
+  'zicboz',
   'zicntr',
   'zicond',
   'zicsr',
   'zifencei',
   'zihintpause',
+  'zawrs',
   'zca',
   'zcb',
   'zcd',
