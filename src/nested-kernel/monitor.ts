@@ -112,6 +112,8 @@ export class Monitor implements MachineMode {
 
   #startForeign(hart: Hart): void {
     hart.writeCsr(CSR.medeleg, FOREIGN_EXCEPTIONS, 0);
+    // SBI does not say what this is at the start. Linux's users read `time`, and Linux leaves it to firmware.
+    hart.writeCsr(CSR.scounteren, CORE_COUNTERS, 0);
     hart.writeCsr(CSR.mideleg, CORE_INTERRUPTS, 0);
     this.#pmpAllowRest(hart, 0);
     hart.setPair(MEPC, hart.pcLow, hart.pcHigh);
