@@ -1082,6 +1082,9 @@ export class Hart implements CsrOwner {
     const rs1 = (raw >>> 15) & 31;
     const rs2 = (raw >>> 20) & 31;
     const asid = rs2 === 0 ? -1 : this.xLow(rs2) & 0xffff;
+    // More than is asked, and allowed: xv6 writes a program into a page that held another one's code and
+    // goes there without FENCE.I, with only this between them, as many a processor lets it.
+    if (rs1 === 0 && rs2 === 0) this.#decodeCache.markUnproven();
     if (rs1 === 0) this.fenceAll(asid);
     else this.fencePage(this.xLow(rs1), this.xHigh(rs1), asid);
     this.#advance(4);
