@@ -26,6 +26,7 @@ import type { Escape, Oracle } from '../oracle/oracle.ts';
 import { DeterministicRun } from '../cpu-worker/deterministic.ts';
 import { HartFailure, HartPool } from '../cpu-worker/pool.ts';
 import { stateHash } from '../cpu-worker/state-hash.ts';
+import { lookAt, type Look } from './look.ts';
 import { observedPool, oracleFor } from './observe.ts';
 import { loadBare } from './bare.ts';
 import type { KernelImage } from './session-image.ts';
@@ -80,6 +81,8 @@ export interface SessionSpec extends Peripherals {
   readonly pool?: HartPool;
   /** Whether an oracle watches a separated kernel; it does unless told otherwise. */
   readonly isWatched?: boolean;
+  /** Folders for what is seen of every hart; see look.ts. */
+  readonly look?: Omit<Look, 'isWatched'>;
   /** Called for each mark that the guest sets; deterministic runs only. */
   readonly onMark?: MarkListener;
   /** Cycles from counters; the cost model's. */
@@ -220,18 +223,21 @@ export class Session {
   }
 
   async #runParallel(): Promise<void> {
-    const { pool: lent, harts, isWatched = true } = this.spec;
-    const pool = lent ?? (isWatched ? observedPool(harts) : new HartPool(harts));
+    const { harts, isWatched = true, look } = this.spec;
+    // A pool that is lent may run a task module that does not look.
+    const lent = look === undefined ? this.spec.pool : undefined;
+    const isObserved = isWatched || look !== undefined;
+    const pool = lent ?? (isObserved ? observedPool(harts) : new HartPool(harts));
     const { seconds } = this.spec;
     const limit =
       seconds === undefined ? undefined : setTimeout(() => this.stop('time-limit'), seconds * 1000);
     const drain = setInterval(() => this.#exchange(), DRAIN_MS);
     try {
-      await pool.run(this.machine, this.#config);
+      await pool.run(this.machine, this.#config, { isWatched, ...look } satisfies Look);
     } finally {
       clearInterval(drain);
       clearTimeout(limit);
-      if (this.spec.pool === undefined) await pool.close();
+      if (lent === undefined) await pool.close();
     }
   }
 
@@ -261,8 +267,15 @@ export class Session {
         return false;
       },
     });
-    for (const hart of this.#run.harts) this.#oracle?.attach(hart);
-    await this.#run.run();
+    const { harts } = this.#run;
+    for (const hart of harts) this.#oracle?.attach(hart);
+    const look: Look = { isWatched: false, ...this.spec.look };
+    const finish = harts.map((hart) => lookAt(this.machine, hart, look, config !== null));
+    try {
+      await this.#run.run();
+    } finally {
+      for (const end of finish) end();
+    }
   }
 
   /** Carries console bytes both ways and the time to the clock; true if the guest was given some. */

@@ -35,6 +35,7 @@ import { DecodeCache, writeRecord } from './decode-cache.ts';
 import type { Htif } from './devices/htif.ts';
 import { EXIT } from './isa/table.ts';
 import { Jit } from './jit/jit.ts';
+import type { HartObserver } from './hart-observer.ts';
 import { hartBase, type MemoryPlan } from './memory-plan.ts';
 import { RAM_BASE } from './physical-map.ts';
 import { CAUSE, MSTATUS_BITS, NO_FAULT, SATP_MODE, Translation } from './translation.ts';
@@ -128,6 +129,7 @@ export class Hart implements CsrOwner {
   readonly jit: Jit | undefined;
   readonly clock: Clock;
   readonly machineMode: MachineMode | undefined;
+  observer: HartObserver | undefined;
   readonly #block: number;
   readonly #bytes: Uint8Array;
   readonly #data: DataView;
@@ -346,6 +348,7 @@ export class Hart implements CsrOwner {
     this.state = HART_STATE.RUNNING;
     this.#serve(PENDING.FENCE);
     this.translation.select();
+    this.observer?.served(this);
     const end = this.#execute(limit);
     // A hart that stopped itself stays STOPPED.
     Atomics.compareExchange(this.words, this.#block + STATE, HART_STATE.RUNNING, HART_STATE.PARKED);
@@ -433,7 +436,10 @@ export class Hart implements CsrOwner {
           }
           this.#advance(4);
           this.tally(COUNT_WFI);
-          if (!this.#mayWake()) return 'waiting';
+          if (!this.#mayWake()) {
+            this.observer?.waits(this);
+            return 'waiting';
+          }
           this.#takeInterrupt();
           break;
         case EXIT.PAUSE:
@@ -472,6 +478,7 @@ export class Hart implements CsrOwner {
     }
     this.#serve(bits);
     if ((bits & PENDING.TIMER) !== 0) this.pollTimer();
+    this.observer?.served(this);
     this.#takeInterrupt();
     return undefined;
   }
@@ -549,6 +556,7 @@ export class Hart implements CsrOwner {
       (this.mode === PRIVILEGE.S ? MSTATUS_BITS.SPP : 0) |
       ((status & MSTATUS_BITS.SIE) === 0 ? 0 : MSTATUS_BITS.SPIE);
     this.#put(MSTATUS, next, MSTATUS_HIGH);
+    if (this.observer !== undefined) this.#tell(PRIVILEGE.S, cause, causeHigh, tvalLow, tvalHigh);
     this.#setMode(PRIVILEGE.S);
     this.#vector(STVEC, cause, causeHigh);
     this.translation.select();
@@ -564,6 +572,7 @@ export class Hart implements CsrOwner {
       (this.mode << MSTATUS_BITS.MPP_SHIFT) |
       ((status & MSTATUS_BITS.MIE) === 0 ? 0 : MSTATUS_BITS.MPIE);
     this.#put(MSTATUS, next, MSTATUS_HIGH);
+    if (this.observer !== undefined) this.#tell(PRIVILEGE.M, cause, causeHigh, tvalLow, tvalHigh);
     this.#setMode(PRIVILEGE.M);
     if (this.machineMode !== undefined) {
       this.machineMode.trap(this);
@@ -571,6 +580,20 @@ export class Hart implements CsrOwner {
     }
     this.#vector(MTVEC, cause, causeHigh);
     this.translation.select();
+  }
+
+  /** Tells the observer of a trap; the pc and the mode are still those of what was interrupted. */
+  #tell(to: number, cause: number, causeHigh: number, valueLow: number, valueHigh: number): void {
+    this.observer?.trapped(this, {
+      cause,
+      isInterrupt: causeHigh !== 0,
+      from: this.mode,
+      to,
+      pcLow: this.pcLow,
+      pcHigh: this.pcHigh,
+      valueLow,
+      valueHigh,
+    });
   }
 
   /** Mode 1 (vectored) adds four times the cause for interrupts. */
@@ -592,6 +615,7 @@ export class Hart implements CsrOwner {
     this.#setMode(previous);
     this.setPc(this.#low(MEPC), this.#high(MEPC));
     this.translation.select();
+    this.observer?.returned(this);
     this.#takeInterrupt();
   }
 
@@ -605,6 +629,7 @@ export class Hart implements CsrOwner {
     this.#setMode(previous);
     this.setPc(this.#low(SEPC), this.#high(SEPC));
     this.translation.select();
+    this.observer?.returned(this);
     this.#takeInterrupt();
   }
 
