@@ -132,6 +132,7 @@ export class Session {
         ramBytes: spec.ramBytes,
         deterministic: mode.kind === 'deterministic',
         ...(mode.kind === 'parallel' && mode.jit === true ? { jitAfter: HOT_AFTER } : {}),
+        isObserved: spec.look?.trace !== undefined,
         hasKeys: firmware?.mechanism === 'pkey',
         monitorBytes: firmware === undefined ? 0 : monitorTableBytes(spec.ramBytes),
         ...peripheralsOf(spec),

@@ -16,7 +16,7 @@ import {
   RECORD_BYTES,
   X_SINK,
 } from './core/hart-block.ts';
-import { isSstatusUpdate, plainCsr } from './csr-numbers.ts';
+import { isSstatus, plainCsr } from './csr-numbers.ts';
 
 /** At most this many records are made at once; a line of code ends sooner or goes on at its next use. */
 const DECODE_AHEAD = 32;
@@ -195,7 +195,7 @@ export function writeRecord(
       operation = plain.isWrite ? OPERATION.CSR_WRITE : OPERATION.CSR_READ;
       rs2 = plain.cell * 8;
       extra = plain.privilege | (plain.kept << 8);
-    } else if (isSstatusUpdate(raw)) operation = OPERATION.SSTATUS;
+    } else if (isSstatus(raw)) operation = OPERATION.SSTATUS;
   }
   const target = (offset ?? NaN) + d.imm;
   const isHop = meaning.kind === 'branch' || (instruction.base ?? instruction.name) === 'jal';

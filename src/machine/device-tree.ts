@@ -146,7 +146,7 @@ function cpu(hart: number, isaProperties: TreeNode['properties']): TreeNode {
     status: text('okay'),
     compatible: text('riscv'),
     ...isaProperties,
-    'mmu-type': text('riscv,sv39'),
+    'mmu-type': text('riscv,sv48'),
   };
   return node(`cpu@${hex(hart)}`, properties, [intc]);
 }

@@ -8,7 +8,7 @@
  */
 import { NO_DEVICE, type Bus } from './bus.ts';
 import type { Clock } from './clock.ts';
-import { OPERATION, operationMeaning, type CoreExports } from './core/generate.ts';
+import { OPERATION, operationMeaning, type CoreExports, type TrapEnd } from './core/generate.ts';
 import {
   counterIndex,
   csrWordOf,
@@ -17,6 +17,7 @@ import {
   MODEL_COUNTS,
   PENDING,
   PRIVILEGE,
+  TRAP_COUNTS,
   wordOf,
   X_SINK,
   type Counter,
@@ -38,10 +39,7 @@ import { Jit } from './jit/jit.ts';
 import type { HartObserver } from './hart-observer.ts';
 import { hartBase, type MemoryPlan } from './memory-plan.ts';
 import { RAM_BASE } from './physical-map.ts';
-import { CAUSE, MSTATUS_BITS, NO_FAULT, SATP_MODE, Translation } from './translation.ts';
-
-/** Highest first (vol. II §3.1.9). */
-const INTERRUPT_PRIORITY = [IRQ.MEI, IRQ.MSI, IRQ.MTI, IRQ.SEI, IRQ.SSI, IRQ.STI];
+import { CAUSE, levelsOf, MSTATUS_BITS, NO_FAULT, Translation } from './translation.ts';
 
 /**
  * Whoever stands in for M-mode software. Without one, the guest brings its own firmware and traps to M
@@ -92,29 +90,18 @@ const REGION_INSTRUCTIONS = wordOf('regionInstructions');
 const FAULT_ADDRESS = wordOf('faultAddress');
 const MODE = wordOf('mode');
 const MODEL_WORD = wordOf('modelCounts');
-const COUNT_ECALLS = counterIndex.ecalls;
+const TRAP_WORD = wordOf('trapCounts');
+const IS_HOSTED = wordOf('isHosted');
 const COUNT_FENCES_ALL = counterIndex.fencesAll;
 const COUNT_FENCES_PAGE = counterIndex.fencesPage;
-const COUNT_INTERRUPTS = counterIndex.interrupts;
 const COUNT_KEY_WRITES = counterIndex.keyWrites;
 const COUNT_SATP_WRITES = counterIndex.satpWrites;
-const COUNT_TRAPS = counterIndex.traps;
 const COUNT_WFI = counterIndex.wfi;
-const MCAUSE = csrWordOf('mcause');
-const MEDELEG = csrWordOf('medeleg');
-const MEPC = csrWordOf('mepc');
-const MIDELEG = csrWordOf('mideleg');
 const MIE = csrWordOf('mie');
 const MKEYS = csrWordOf('mkeys');
 const MSTATUS = csrWordOf('mstatus');
-const MTVAL = csrWordOf('mtval');
-const MTVEC = csrWordOf('mtvec');
 const SATP = csrWordOf('satp');
-const SCAUSE = csrWordOf('scause');
-const SEPC = csrWordOf('sepc');
 const STIMECMP = csrWordOf('stimecmp');
-const STVAL = csrWordOf('stval');
-const STVEC = csrWordOf('stvec');
 
 export class Hart implements CsrOwner {
   readonly id: number;
@@ -129,6 +116,7 @@ export class Hart implements CsrOwner {
   readonly jit: Jit | undefined;
   readonly clock: Clock;
   readonly machineMode: MachineMode | undefined;
+  /** Hears of traps and returns only on a machine that is made for it (`MachineSpec.isObserved`). */
   observer: HartObserver | undefined;
   readonly #block: number;
   readonly #bytes: Uint8Array;
@@ -327,6 +315,7 @@ export class Hart implements CsrOwner {
     this.words.fill(0, this.#block, this.#block + HartBlock.sizeBytes / 4);
     this.jit?.reset();
     this.#setMode(PRIVILEGE.M);
+    this.setWord(IS_HOSTED, this.machineMode === undefined ? 0 : 1);
     this.#put(MSTATUS, 0, MSTATUS_HIGH);
     this.#put(STIMECMP, -1, -1);
     this.setPc(pcLow, pcHigh);
@@ -399,33 +388,12 @@ export class Hart implements CsrOwner {
         case EXIT.CSR:
           this.#csrInstruction(this.#exitImmediate());
           break;
-        case EXIT.ECALL:
-          this.tally(COUNT_ECALLS);
-          this.trap(
-            this.mode === PRIVILEGE.U
-              ? CAUSE.ECALL_U
-              : this.mode === PRIVILEGE.S
-                ? CAUSE.ECALL_S
-                : CAUSE.ECALL_M,
-            0,
-            0,
-          );
+        case EXIT.MONITOR:
+        case EXIT.REGIME:
+          this.#follow(reason);
           break;
-        case EXIT.EBREAK:
-          this.trap(CAUSE.BREAKPOINT, this.pcLow, this.pcHigh);
-          break;
-        case EXIT.MRET:
-          if (this.mode < PRIVILEGE.M) this.#illegal();
-          else this.mret();
-          break;
-        case EXIT.SRET:
-          if (
-            this.mode < PRIVILEGE.S ||
-            (this.mode === PRIVILEGE.S && this.#statusHas(MSTATUS_BITS.TSR))
-          )
-            this.#illegal();
-          else this.sret();
-          break;
+        case EXIT.STUCK:
+          return 'limit';
         case EXIT.WFI:
           if (
             this.mode === PRIVILEGE.U ||
@@ -448,12 +416,13 @@ export class Hart implements CsrOwner {
         case EXIT.SFENCE_VMA:
           this.#sfence();
           break;
+        case EXIT.SFENCE_INVAL:
+          if (this.mode === PRIVILEGE.U) this.#illegal();
+          else this.#advance(4);
+          break;
         case EXIT.FENCE_I:
           this.fenceI();
           this.#advance(4);
-          break;
-        case EXIT.ILLEGAL:
-          this.trap(CAUSE.ILLEGAL, this.#exitImmediate(), 0);
           break;
       }
       if (this.#requested) {
@@ -491,7 +460,7 @@ export class Hart implements CsrOwner {
   #settleCounters(): void {
     this.counters[counterIndex.instructions] = this.instret;
     this.count('softTlbMisses', this.translation.misses);
-    this.count('softTlbContextEvictions', this.translation.evictions);
+    this.count('softTlbContextEvictions', this.translation.takeEvictions());
     this.count('decodedParcels', this.#decodeCache.decoded);
     if (this.jit !== undefined) {
       const { regions, codeBytes } = this.jit.statistics;
@@ -501,11 +470,16 @@ export class Hart implements CsrOwner {
         this.#high(REGION_INSTRUCTIONS) * 2 ** 32 + (this.#low(REGION_INSTRUCTIONS) >>> 0);
     }
     this.translation.misses = 0;
-    this.translation.evictions = 0;
     this.#decodeCache.decoded = 0;
-    for (let index = 0; index < MODEL_COUNTS.length; index++) {
-      const cell = this.#block + MODEL_WORD + index;
-      this.count(MODEL_COUNTS[index] as Counter, (this.words[cell] as number) >>> 0);
+    this.#collect(MODEL_COUNTS, MODEL_WORD);
+    this.#collect(TRAP_COUNTS, TRAP_WORD);
+  }
+
+  /** Moves counts of the core's own to the counters. */
+  #collect(names: readonly Counter[], word: number): void {
+    for (let index = 0; index < names.length; index++) {
+      const cell = this.#block + word + index;
+      this.count(names[index] as Counter, (this.words[cell] as number) >>> 0);
       this.words[cell] = 0;
     }
   }
@@ -538,99 +512,19 @@ export class Hart implements CsrOwner {
 
   // --- traps ---
 
-  /** Takes an exception (vol. II §3.1.7, §3.1.8): to S if it is delegated, else to M. */
+  /** Takes an exception, to S if it is delegated, else to M (core/traps.ts). */
   trap(cause: number, tvalLow: number, tvalHigh: number): void {
-    this.tally(COUNT_TRAPS);
-    const toS = this.mode <= PRIVILEGE.S && ((this.#low(MEDELEG) >>> cause) & 1) === 1;
-    if (toS) this.#enterS(cause, 0, tvalLow, tvalHigh);
-    else this.#enterM(cause, 0, tvalLow, tvalHigh);
+    this.#follow(this.core.trap(this.base, cause, tvalLow, tvalHigh));
   }
 
-  #enterS(cause: number, causeHigh: number, tvalLow: number, tvalHigh: number): void {
-    const status = this.#low(MSTATUS);
-    this.#put(SEPC, this.pcLow, this.pcHigh);
-    this.#put(SCAUSE, cause, causeHigh);
-    this.#put(STVAL, tvalLow, tvalHigh);
-    const next =
-      (status & ~(MSTATUS_BITS.SPP | MSTATUS_BITS.SPIE | MSTATUS_BITS.SIE)) |
-      (this.mode === PRIVILEGE.S ? MSTATUS_BITS.SPP : 0) |
-      ((status & MSTATUS_BITS.SIE) === 0 ? 0 : MSTATUS_BITS.SPIE);
-    this.#put(MSTATUS, next, MSTATUS_HIGH);
-    if (this.observer !== undefined) this.#tell(PRIVILEGE.S, cause, causeHigh, tvalLow, tvalHigh);
-    this.#setMode(PRIVILEGE.S);
-    this.#vector(STVEC, cause, causeHigh);
-    this.translation.select();
+  /** Does what the core could not after it took a trap or returned from one. */
+  #follow(end: TrapEnd): void {
+    if (end === EXIT.MONITOR) this.machineMode?.trap(this);
+    else if (end === EXIT.REGIME) this.translation.select();
   }
 
-  #enterM(cause: number, causeHigh: number, tvalLow: number, tvalHigh: number): void {
-    const status = this.#low(MSTATUS);
-    this.#put(MEPC, this.pcLow, this.pcHigh);
-    this.#put(MCAUSE, cause, causeHigh);
-    this.#put(MTVAL, tvalLow, tvalHigh);
-    const next =
-      (status & ~(MSTATUS_BITS.MPP | MSTATUS_BITS.MPIE | MSTATUS_BITS.MIE)) |
-      (this.mode << MSTATUS_BITS.MPP_SHIFT) |
-      ((status & MSTATUS_BITS.MIE) === 0 ? 0 : MSTATUS_BITS.MPIE);
-    this.#put(MSTATUS, next, MSTATUS_HIGH);
-    if (this.observer !== undefined) this.#tell(PRIVILEGE.M, cause, causeHigh, tvalLow, tvalHigh);
-    this.#setMode(PRIVILEGE.M);
-    if (this.machineMode !== undefined) {
-      this.machineMode.trap(this);
-      return;
-    }
-    this.#vector(MTVEC, cause, causeHigh);
-    this.translation.select();
-  }
-
-  /** Tells the observer of a trap; the pc and the mode are still those of what was interrupted. */
-  #tell(to: number, cause: number, causeHigh: number, valueLow: number, valueHigh: number): void {
-    this.observer?.trapped(this, {
-      cause,
-      isInterrupt: causeHigh !== 0,
-      from: this.mode,
-      to,
-      pcLow: this.pcLow,
-      pcHigh: this.pcHigh,
-      valueLow,
-      valueHigh,
-    });
-  }
-
-  /** Mode 1 (vectored) adds four times the cause for interrupts. */
-  #vector(cell: number, cause: number, causeHigh: number): void {
-    const low = this.#low(cell);
-    const vectored = (low & 1) === 1 && causeHigh !== 0;
-    this.setPc(low & ~3, this.#high(cell));
-    if (vectored) this.#advance(4 * cause);
-  }
-
-  /** MRET (vol. II §3.3.2). */
   mret(): void {
-    const status = this.#low(MSTATUS);
-    const previous = (status >> MSTATUS_BITS.MPP_SHIFT) & 3;
-    let next = (status & ~(MSTATUS_BITS.MPP | MSTATUS_BITS.MIE)) | MSTATUS_BITS.MPIE;
-    if ((status & MSTATUS_BITS.MPIE) !== 0) next |= MSTATUS_BITS.MIE;
-    if (previous !== PRIVILEGE.M) next &= ~MSTATUS_BITS.MPRV;
-    this.#put(MSTATUS, next, MSTATUS_HIGH);
-    this.#setMode(previous);
-    this.setPc(this.#low(MEPC), this.#high(MEPC));
-    this.translation.select();
-    this.observer?.returned(this);
-    this.#takeInterrupt();
-  }
-
-  sret(): void {
-    const status = this.#low(MSTATUS);
-    const previous = (status & MSTATUS_BITS.SPP) === 0 ? PRIVILEGE.U : PRIVILEGE.S;
-    let next =
-      (status & ~(MSTATUS_BITS.SPP | MSTATUS_BITS.SIE | MSTATUS_BITS.MPRV)) | MSTATUS_BITS.SPIE;
-    if ((status & MSTATUS_BITS.SPIE) !== 0) next |= MSTATUS_BITS.SIE;
-    this.#put(MSTATUS, next, MSTATUS_HIGH);
-    this.#setMode(previous);
-    this.setPc(this.#low(SEPC), this.#high(SEPC));
-    this.translation.select();
-    this.observer?.returned(this);
-    this.#takeInterrupt();
+    this.#follow(this.core.mret(this.base));
   }
 
   #pendingInterrupts(): number {
@@ -647,23 +541,7 @@ export class Hart implements CsrOwner {
 
   /** Takes the highest-priority interrupt that is pending and enabled, if there is one. */
   #takeInterrupt(): void {
-    const pending = this.#pendingInterrupts();
-    if (pending === 0) return;
-    const status = this.#low(MSTATUS);
-    const delegated = this.#low(MIDELEG);
-    const { mode } = this;
-    const forM = pending & ~delegated;
-    const forS = pending & delegated;
-    if (forM !== 0 && (mode < PRIVILEGE.M || (status & MSTATUS_BITS.MIE) !== 0)) {
-      this.tally(COUNT_INTERRUPTS);
-      this.#enterM(highest(forM), 1 << 31, 0, 0);
-    } else if (
-      forS !== 0 &&
-      (mode < PRIVILEGE.S || (mode === PRIVILEGE.S && (status & MSTATUS_BITS.SIE) !== 0))
-    ) {
-      this.tally(COUNT_INTERRUPTS);
-      this.#enterS(highest(forS), 1 << 31, 0, 0);
-    }
+    if (this.#pendingInterrupts() !== 0) this.#follow(this.core.takeInterrupt(this.base));
   }
 
   // --- timers ---
@@ -1012,10 +890,11 @@ export class Hart implements CsrOwner {
 
   #modelAsid(): void {
     const satpHigh = this.#high(SATP);
-    const on = this.#modelEntries > 0 && satpHigh >>> 28 === SATP_MODE.SV39;
-    this.words[((this.base + MODEL_OFFSET) >> 2) + (ModelTlb.offset.asid >> 2)] = on
-      ? (satpHigh >>> 12) & 0xffff
-      : -1;
+    const levels = levelsOf(satpHigh >>> 28);
+    const model = (this.base + MODEL_OFFSET) >> 2;
+    const isOn = this.#modelEntries > 0 && levels > 0;
+    this.words[model + (ModelTlb.offset.levels >> 2)] = levels;
+    this.words[model + (ModelTlb.offset.asid >> 2)] = isOn ? (satpHigh >>> 12) & 0xffff : -1;
   }
 
   #modelForget(matches: (key: bigint) => boolean): void {
@@ -1061,14 +940,14 @@ export class Hart implements CsrOwner {
     this.#put(SATP, low, high); // the PPN has 44 bits, the ASID 16: every bit is kept
     this.tally(COUNT_SATP_WRITES);
     if (this.#modelEntries > 0) this.#modelAsid();
-    this.translation.select();
+    this.translation.chooseView();
   }
 
   /** Rights over the protection keys: bit 2k access, bit 2k+1 write. */
   setKeys(low: number, high: number): void {
     this.#put(MKEYS, low, high);
     this.tally(COUNT_KEY_WRITES);
-    this.translation.select();
+    this.translation.chooseView();
   }
 }
 
@@ -1085,9 +964,4 @@ for (let operation = 0; operation < 256; operation++) {
     (kind === 'load' || kind === 'lr' ? ACCESS.LOAD : 0) |
     (kind === 'load' && meaning.signed ? ACCESS.SIGNED : 0) |
     (kind === 'load' || kind === 'store' ? 0 : ACCESS.ATOMIC);
-}
-
-function highest(pending: number): number {
-  for (const irq of INTERRUPT_PRIORITY) if ((pending & (1 << irq)) !== 0) return irq;
-  return 0;
 }

@@ -1,12 +1,13 @@
 /**
- * Address translation of one hart: the Sv39 walk, physical memory protection, and the soft TLB that
- * remembers what they decided.
+ * Address translation of one hart: the walk of Sv39 and Sv48 with Svnapot, Svpbmt and Svadu, physical
+ * memory protection, and the soft TLB that remembers what they decided.
  *
- * "Sv39" and "Virtual Address Translation Process", vol. II (20250508) §12.4 and §12.3.2; step numbers
- * are the manual's. A and D are handled as Svade demands: a page fault asks software to set them.
+ * "Virtual Address Translation Process", vol. II (20250508) §12.3.2, with LEVELS = 3 (Sv39, §12.4) or
+ * 4 (Sv48, §12.5) and PTESIZE = 8; step numbers are the manual's. Who sets A and D is up to
+ * `menvcfg.ADUE`: a page fault asks software to (Svade), or the walk does (Svadu).
  *
- * The soft TLB keeps one table per regime (view, ASID, privilege, SUM, MXR, keys), so a change of regime
- * only chooses another table: nothing is flushed on a trap, a gate or a `satp` write.
+ * The soft TLB keeps one table per regime (view, ASID, privilege, SUM, MXR, keys; regimes.ts), so a change of
+ * regime only chooses another table: nothing is flushed on a trap, a gate or a `satp` write.
  */
 import type { CoreExports } from './core/generate.ts';
 import {
@@ -18,13 +19,18 @@ import {
   FETCH_TLB_ENTRIES,
   FetchEntry,
   PRIVILEGE,
-  TLB_BYTES,
+  TABLE_STATE_OFFSET,
+  TableState,
   TLB_CONTEXTS,
   wordOf,
 } from './core/hart-block.ts';
-import { SHAPE_GLOBAL, SHAPE_UNTRANSLATED, TLB_OFFSET } from './core/tlb-model.ts';
+import { SHAPE_GLOBAL, SHAPE_NAPOT, SHAPE_UNTRANSLATED } from './core/tlb-model.ts';
+import { CAUSE, MSTATUS_BITS } from './csr-numbers.ts';
 import type { DecodeCache } from './decode-cache.ts';
 import { PmpTable } from './pmp.ts';
+import { Regimes } from './regimes.ts';
+
+export { CAUSE, MSTATUS_BITS } from './csr-numbers.ts';
 
 export type AccessKind = 'load' | 'store' | 'fetch';
 
@@ -33,45 +39,22 @@ export const PTE = { V: 1, R: 2, W: 4, X: 8, U: 16, G: 32, A: 64, D: 128 } as co
 /** Bits 58 to 54, in the high half: Cordon's protection key where the machine has keys, reserved elsewhere. */
 export const PTE_KEY_SHIFT_HIGH = 22;
 const PTE_KEY_MASK_HIGH = 31 << PTE_KEY_SHIFT_HIGH;
-const PTE_RESERVED_HIGH = -(1 << PTE_KEY_SHIFT_HIGH);
+/** Bit 63 (Svnapot) and bits 62 and 61 (Svpbmt), in the high half; below them, down to 54, all is reserved. */
+const PTE_N_HIGH = 1 << 31;
+const PTE_PBMT_HIGH = 3 << 29;
+const PTE_RESERVED_HIGH = 0x7f << PTE_KEY_SHIFT_HIGH;
+/** The low bits of the PPN that say "64 KiB", the only NAPOT size that is defined (Svnapot). */
+const NAPOT_PPN_MASK = 15;
+const NAPOT_64K = 8;
 const PPN_LOW_MASK = 0x3fffff;
 const PPN_HIGH_MASK = 0x3fffff;
 /** satp.MODE (vol. II, table "Encoding of satp MODE field"). */
-export const SATP_MODE = { BARE: 0, SV39: 8 } as const;
-
-export const MSTATUS_BITS = {
-  SIE: 1 << 1,
-  MIE: 1 << 3,
-  SPIE: 1 << 5,
-  MPIE: 1 << 7,
-  SPP: 1 << 8,
-  MPP_SHIFT: 11,
-  MPP: 3 << 11,
-  MPRV: 1 << 17,
-  SUM: 1 << 18,
-  MXR: 1 << 19,
-  TVM: 1 << 20,
-  TW: 1 << 21,
-  TSR: 1 << 22,
-} as const;
-
-/** Exception codes (vol. II, table "mcause values after trap"). */
-export const CAUSE = {
-  FETCH_MISALIGNED: 0,
-  FETCH_ACCESS: 1,
-  ILLEGAL: 2,
-  BREAKPOINT: 3,
-  LOAD_MISALIGNED: 4,
-  LOAD_ACCESS: 5,
-  STORE_MISALIGNED: 6,
-  STORE_ACCESS: 7,
-  ECALL_U: 8,
-  ECALL_S: 9,
-  ECALL_M: 11,
-  FETCH_PAGE: 12,
-  LOAD_PAGE: 13,
-  STORE_PAGE: 15,
-} as const;
+export const SATP_MODE = { BARE: 0, SV39: 8, SV48: 9 } as const;
+/** Levels of a satp.MODE's page tables; 0: no translation. */
+export const levelsOf = (mode: number): number =>
+  mode === SATP_MODE.SV39 ? 3 : mode === SATP_MODE.SV48 ? 4 : 0;
+/** menvcfg's bits 61 to 63, in the high half (vol. II, figure "menvcfg"). */
+export const MENVCFG_HIGH = { ADUE: 1 << 29, PBMTE: 1 << 30, STCE: 1 << 31 } as const;
 
 const PAGE_FAULT: Record<AccessKind, number> = {
   fetch: CAUSE.FETCH_PAGE,
@@ -87,19 +70,12 @@ const ACCESS_FAULT: Record<AccessKind, number> = {
 /** No fault. */
 export const NO_FAULT = -1;
 
-const MAX_LEVEL = 2;
-
-/** Brings SUM and MXR to bits 2 and 3. */
-const HINT_SHIFT = 16;
-
 // Word indices within the hart block: constants here, so that no hot path looks a name up.
 const MODE = wordOf('mode');
 const HIGH = wordOf('high');
-const FETCH_TLB = wordOf('fetchTlb');
-const DATA_TLB = wordOf('dataTlb');
 const FETCH_STAMP = wordOf('fetchStamp');
-const STAMP_OFFSET = wordOf('stampOffset');
 const MSTATUS = csrWordOf('mstatus');
+const MENVCFG = csrWordOf('menvcfg');
 const SATP = csrWordOf('satp');
 const MKEYS = csrWordOf('mkeys');
 
@@ -114,8 +90,14 @@ const DATA_PAGE = DataEntry.offset.page >> 2;
 const DATA_SHAPE = DataEntry.offset.shape >> 2;
 const FETCH_WORDS = FetchEntry.sizeBytes >> 2;
 const FETCH_DECODED = FetchEntry.offset.decoded >> 2;
-/** Address bits within a superpage, by level; 0 for a page. */
-const SUPERPAGE_SHIFT = [0, 21, 30, 0] as const;
+/** Kinds of leaf that translate more than a page: superpages by their level, and NAPOT ranges. */
+const LARGE_KINDS = 4;
+const NAPOT_KIND = 4;
+const kindOf = (shape: number): number => ((shape & SHAPE_NAPOT) === 0 ? shape & 3 : NAPOT_KIND);
+/** Address bits within the range of a leaf, by kind; 0 for a page. */
+const KIND_SHIFT = [0, 21, 30, 39, 16] as const;
+const STAMP = TableState.offset.stamp >> 2;
+const STAMP_OFFSET = TableState.offset.stampOffset >> 2;
 const FETCH_SHAPE = FetchEntry.offset.shape >> 2;
 /** Words of the bits that tell which entries of a table were filled: data entries, then fetch entries. */
 const FILLED_WORDS = (DATA_TLB_ENTRIES + FETCH_TLB_ENTRIES) / 32;
@@ -169,37 +151,25 @@ export class Translation {
   /** Linear-memory address of that page, 0 if it is no RAM. */
   #host = 0;
   #leafLow = 0;
+  /** Level of the leaf, and SHAPE_NAPOT. */
   #level = 0;
   #isTranslated = false;
   /** The page as a whole has one PMP verdict for each kind of access. */
   #cacheable = true;
 
-  /** Regimes: five key words each; the first is -1 if the table is empty. */
-  readonly #regimes: Int32Array = new Int32Array(TLB_CONTEXTS * 5).fill(-1);
-  /** The context that a mode with SUM and MXR had last: it mostly has it still. */
-  readonly #hints: Uint8Array = new Uint8Array(16);
-  readonly #lastUse: Float64Array = new Float64Array(TLB_CONTEXTS);
+  readonly #regimes: Regimes;
   /**
-   * Which superpages a table may hold pieces of, hashed into a bit each, for levels 1 and 2: a fence for
-   * one address has to look for them.
+   * Which large leaves a table may hold pieces of, hashed into a bit each, a word for each kind: a fence
+   * for one address has to look for them.
    */
-  readonly #superpages: Int32Array = new Int32Array(2 * TLB_CONTEXTS);
+  readonly #large: Int32Array = new Int32Array(LARGE_KINDS * TLB_CONTEXTS);
   /** A bit for each entry that was filled since its table was last empty: emptying visits only those. */
   readonly #filled: Int32Array = new Int32Array(TLB_CONTEXTS * FILLED_WORDS).fill(-1);
-  /**
-   * A number for the fetch translations of each regime, new whenever one of them may have gone: what was
-   * found out about several pages at once (a translated region) holds while it stays.
-   */
-  readonly #stamps: Int32Array = new Int32Array(TLB_CONTEXTS);
   #lastStamp = 0;
   /** Pages that somebody relies on by a stamp, hashed: a fence for one address has to ask. */
   readonly #stampedPages: Uint8Array = new Uint8Array(STAMPED_PAGES);
-  #useClock = 0;
-  #current = -1;
-  #currentData = -1;
 
   misses = 0;
-  evictions = 0;
 
   constructor(environment: {
     readonly memory: SharedArrayBuffer;
@@ -223,6 +193,20 @@ export class Translation {
     this.hasKeys = environment.hasKeys;
     this.#decodeCache = environment.decodeCache;
     this.#watchedPage = environment.watchedPage;
+    this.#regimes = new Regimes({
+      core: environment.core,
+      words: this.#words,
+      hartBase: environment.hartBase,
+      hasKeys: environment.hasKeys,
+      emptied: (context) => this.#clear(context),
+    });
+  }
+
+  /** Regimes that lost their table to another since the counter was last read. */
+  takeEvictions(): number {
+    const { evictions } = this.#regimes;
+    this.#regimes.evictions = 0;
+    return evictions;
   }
 
   /** A word of the hart block. */
@@ -238,25 +222,19 @@ export class Translation {
       : mode;
   }
 
-  /**
-   * Chooses the tables of the present regime; to be called after every change of mode, `satp`, SUM, MXR,
-   * MPRV, MPP or keys.
-   */
+  /** Chooses the tables of the present regime; to be called after every change of mode, SUM, MXR, MPRV or MPP. */
   select(): void {
-    const mode = this.#word(MODE);
-    const dataMode = this.#dataMode(mode);
-    this.#current = this.#find(dataMode === mode ? this.#dataRegime(mode) : mode);
-    this.#currentData = dataMode === mode ? this.#current : this.#find(this.#dataRegime(dataMode));
-    this.#words[this.#at + FETCH_TLB] = this.#table(this.#current) + FETCH_TABLE_OFFSET;
-    this.#words[this.#at + DATA_TLB] = this.#table(this.#currentData);
-    this.#words[this.#at + FETCH_STAMP] = this.#stamps[this.#current] as number;
-    this.#words[this.#at + STAMP_OFFSET] = this.#current * 4;
+    this.#regimes.select();
   }
 
+  /** The table's fetch translations are others now: what was found out about them holds no more. */
   #restamp(context: number): void {
     this.#lastStamp = (this.#lastStamp + 1) | 0;
-    this.#stamps[context] = this.#lastStamp;
-    if (context === this.#current) this.#words[this.#at + FETCH_STAMP] = this.#lastStamp;
+    const state = (this.#table(context) + TABLE_STATE_OFFSET) >> 2;
+    this.#words[state + STAMP] = this.#lastStamp;
+    this.#words[state + STAMP_OFFSET] = context * 4;
+    if (context === this.#regimes.fetchContext)
+      this.#words[this.#at + FETCH_STAMP] = this.#lastStamp;
   }
 
   /** Makes sure that the present stamp does not outlive the translation of this page. */
@@ -264,57 +242,13 @@ export class Translation {
     this.#stampedPages[(low >>> 12) & (STAMPED_PAGES - 1)] = 1;
   }
 
-  #dataRegime(mode: number): number {
-    const bits =
-      this.#word(MSTATUS) &
-      (mode === PRIVILEGE.S ? MSTATUS_BITS.SUM | MSTATUS_BITS.MXR : MSTATUS_BITS.MXR);
-    return mode === PRIVILEGE.M ? mode : mode | bits;
+  /** The same after a change of `satp` or the keys. */
+  chooseView(): void {
+    this.#regimes.chooseView();
   }
 
   #table(context: number): number {
-    return this.#block + TLB_OFFSET + context * TLB_BYTES;
-  }
-
-  #find(regime: number): number {
-    const translated = (regime & 3) !== PRIVILEGE.M;
-    const satpLow = translated ? this.#word(SATP) : 0;
-    const satpHigh = translated ? this.#word(SATP + 1) : 0;
-    const keysLow = translated && this.hasKeys ? this.#word(MKEYS) : 0;
-    const keysHigh = translated && this.hasKeys ? this.#word(MKEYS + 1) : 0;
-    const regimes = this.#regimes;
-    const hint = (regime & 3) | ((regime >> HINT_SHIFT) & 12);
-    let victim = 0;
-    let oldest = Infinity;
-    for (let n = -1; n < TLB_CONTEXTS; n++) {
-      const context = n < 0 ? (this.#hints[hint] as number) : n;
-      const at = context * 5;
-      if (
-        regimes[at] === regime &&
-        regimes[at + 1] === satpLow &&
-        regimes[at + 2] === satpHigh &&
-        regimes[at + 3] === keysLow &&
-        regimes[at + 4] === keysHigh
-      ) {
-        this.#lastUse[context] = ++this.#useClock;
-        this.#hints[hint] = context;
-        return context;
-      }
-      const use = regimes[at] === -1 ? -1 : (this.#lastUse[context] as number);
-      if (use < oldest) {
-        oldest = use;
-        victim = context;
-      }
-    }
-    if (regimes[victim * 5] !== -1) this.evictions += 1;
-    regimes[victim * 5] = regime;
-    regimes[victim * 5 + 1] = satpLow;
-    regimes[victim * 5 + 2] = satpHigh;
-    regimes[victim * 5 + 3] = keysLow;
-    regimes[victim * 5 + 4] = keysHigh;
-    this.#hints[hint] = victim;
-    this.#lastUse[victim] = ++this.#useClock;
-    this.#clear(victim);
-    return victim;
+    return this.#regimes.table(context);
   }
 
   #markFilled(context: number, index: number): void {
@@ -335,8 +269,7 @@ export class Translation {
       this.#filled[cell] = 0;
     }
     this.#clearFetch(context);
-    this.#superpages[2 * context] = 0;
-    this.#superpages[2 * context + 1] = 0;
+    this.#large.fill(0, LARGE_KINDS * context, LARGE_KINDS * (context + 1));
   }
 
   #clearFetch(context: number): void {
@@ -355,39 +288,29 @@ export class Translation {
 
   /** Forgets every translation; tables not in use are emptied when they are next chosen. */
   flushAll(): void {
-    this.#regimes.fill(-1);
-    this.select();
+    this.#regimes.forgetAll();
   }
 
   /** Forgets the translations of one ASID in every regime (global ones too: more than was asked). */
   flushAsid(asid: number): void {
-    this.#flushWhere((context) => this.#asidOf(context) === asid);
-  }
-
-  #asidOf(context: number): number {
-    return ((this.#regimes[context * 5 + 2] as number) >>> 12) & 0xffff;
-  }
-
-  #flushWhere(matches: (context: number) => boolean): void {
-    let usesOne = false;
-    for (let context = 0; context < TLB_CONTEXTS; context++) {
-      if (this.#regimes[context * 5] === -1 || !matches(context)) continue;
-      this.#regimes[context * 5] = -1;
-      usesOne ||= context === this.#current || context === this.#currentData;
-    }
-    if (usesOne) this.select();
+    this.#regimes.forgetAsid(asid);
   }
 
   /**
    * Forgets the translation of one page in every regime, or in those of one ASID (`asid` >= 0); of a
-   * superpage, every piece: the fence is for the leaf that translates the address.
+   * superpage or a NAPOT range, every piece: the fence is for the leaf that translates the address.
    */
   flushPage(low: number, high: number, asid: number): void {
     const words = this.#words;
+    const large = this.#large;
     const page = low & ~0xfff;
+    const mega = largeBit(1, low, high);
+    const giga = largeBit(2, low, high);
+    const tera = largeBit(3, low, high);
+    const napot = largeBit(NAPOT_KIND, low, high);
     for (let context = 0; context < TLB_CONTEXTS; context++) {
-      if (this.#regimes[context * 5] === -1) continue;
-      if (asid >= 0 && this.#asidOf(context) !== asid) continue;
+      if (!this.#regimes.isLive(context)) continue;
+      if (asid >= 0 && this.#regimes.asidOf(context) !== asid) continue;
       const data = this.#dataEntry(context, low);
       const fetch = this.#fetchEntry(context, low);
       if (words[data + READ] === page && words[data + READ + 1] === high)
@@ -395,16 +318,20 @@ export class Translation {
       if (words[data + WRITE] === page && words[data + WRITE + 1] === high)
         words[data + WRITE] = page ^ EMPTY_TAG_FLIP;
       if (words[fetch] === page && words[fetch + 1] === high) words[fetch] = page ^ EMPTY_TAG_FLIP;
-      const mega = (this.#superpages[2 * context] as number) & superpageBit(low, high, 1);
-      const giga = (this.#superpages[2 * context + 1] as number) & superpageBit(low, high, 2);
-      if ((mega | giga) !== 0) this.#dropSuperpage(context, low, high);
-      if ((mega | giga) !== 0 || this.#stampedPages[(low >>> 12) & (STAMPED_PAGES - 1)] === 1)
+      const cell = LARGE_KINDS * context;
+      const mayHold =
+        ((large[cell] as number) & mega) |
+        ((large[cell + 1] as number) & giga) |
+        ((large[cell + 2] as number) & tera) |
+        ((large[cell + 3] as number) & napot);
+      if (mayHold !== 0) this.#dropLarge(context, low, high);
+      if (mayHold !== 0 || this.#stampedPages[(low >>> 12) & (STAMPED_PAGES - 1)] === 1)
         this.#restamp(context);
     }
   }
 
-  /** Forgets every piece of the superpage that holds an address. */
-  #dropSuperpage(context: number, low: number, high: number): void {
+  /** Forgets every piece of the large leaf that holds an address. */
+  #dropLarge(context: number, low: number, high: number): void {
     const words = this.#words;
     const data = this.#table(context) >> 2;
     const fetches = data + (FETCH_TABLE_OFFSET >> 2);
@@ -414,14 +341,14 @@ export class Translation {
         const index = n + lowestBit(bits);
         if (index < DATA_TLB_ENTRIES) {
           const entry = data + index * DATA_WORDS;
-          const shift = SUPERPAGE_SHIFT[(words[entry + DATA_SHAPE] as number) & 3] as number;
+          const shift = KIND_SHIFT[kindOf(words[entry + DATA_SHAPE] as number)] as number;
           if (shift === 0) continue;
           const empty = (index << 12) ^ EMPTY_TAG_FLIP;
           if (isInSame(words, entry + READ, shift, low, high)) words[entry + READ] = empty;
           if (isInSame(words, entry + WRITE, shift, low, high)) words[entry + WRITE] = empty;
         } else {
           const entry = fetches + (index - DATA_TLB_ENTRIES) * FETCH_WORDS;
-          const shift = SUPERPAGE_SHIFT[(words[entry + FETCH_SHAPE] as number) & 3] as number;
+          const shift = KIND_SHIFT[kindOf(words[entry + FETCH_SHAPE] as number)] as number;
           if (shift !== 0 && isInSame(words, entry, shift, low, high))
             words[entry] = ((index - DATA_TLB_ENTRIES) << 12) ^ EMPTY_TAG_FLIP;
         }
@@ -432,7 +359,7 @@ export class Translation {
   /** Forgets every translation that fetches use, in every regime. */
   flushFetch(): void {
     for (let context = 0; context < TLB_CONTEXTS; context++) {
-      if (this.#regimes[context * 5] !== -1) this.#clearFetch(context);
+      if (this.#regimes.isLive(context)) this.#clearFetch(context);
     }
   }
 
@@ -467,28 +394,28 @@ export class Translation {
 
   #walk(low: number, high: number, access: AccessKind, mode: number): number {
     const satpHigh = this.#word(SATP + 1);
+    const levels = mode === PRIVILEGE.M ? 0 : levelsOf(satpHigh >>> 28);
     this.#level = 0;
-    this.#isTranslated = false;
-    if (mode === PRIVILEGE.M || satpHigh >>> 28 !== SATP_MODE.SV39) {
+    this.#isTranslated = levels !== 0;
+    if (levels === 0) {
       this.#locate((low >>> 12) | ((high & 3) << 20), high >>> 2, low);
       this.#leafLow = PTE.R | PTE.W | PTE.X | PTE.D | PTE.G;
       return NO_FAULT;
     }
-    this.#isTranslated = true;
-    // Bits 63 to 39 must equal bit 38.
-    const sign = high >> 6;
+    // The bits above the topmost VPN's must equal its highest: from 38 on in Sv39, from 47 on in Sv48.
+    const sign = high >> (9 * levels - 21);
     if (sign !== 0 && sign !== -1) return PAGE_FAULT[access];
     const asksPmp = this.pmp.isActive(PRIVILEGE.S);
+    const menvcfg = this.#word(MENVCFG + 1);
+    const reserved =
+      (this.hasKeys ? PTE_RESERVED_HIGH & ~PTE_KEY_MASK_HIGH : PTE_RESERVED_HIGH) |
+      ((menvcfg & MENVCFG_HIGH.PBMTE) === 0 ? PTE_PBMT_HIGH : 0);
     const satpLow = this.#word(SATP);
     let ppnLow = satpLow & PPN_LOW_MASK;
     let ppnHigh = (satpLow >>> 22) | ((satpHigh & 0xfff) << 10);
-    for (let level = MAX_LEVEL; level >= 0; level--) {
-      const vpn =
-        level === 2
-          ? ((high & 0x7f) << 2) | (low >>> 30)
-          : level === 1
-            ? (low >>> 21) & 0x1ff
-            : (low >>> 12) & 0x1ff;
+    let level = levels - 1;
+    while (level >= 0) {
+      const vpn = vpnOf(level, low, high);
       // Step 2. The table's address is physical; the access is one of S-mode.
       const table = this.#hostOf(ppnLow, ppnHigh);
       if (
@@ -497,33 +424,55 @@ export class Translation {
       ) {
         return ACCESS_FAULT[access];
       }
-      const pteLow = this.#core.atomicLoad64(this.#block, table + vpn * 8);
+      let pteLow = this.#core.atomicLoad64(this.#block, table + vpn * 8);
       const pteHigh = this.#word(HIGH);
       // Step 3. W without R is reserved; so are the high bits, but for keys where the machine has them.
       if ((pteLow & PTE.V) === 0 || (pteLow & (PTE.R | PTE.W)) === PTE.W) return PAGE_FAULT[access];
-      const reserved = this.hasKeys ? PTE_RESERVED_HIGH & ~PTE_KEY_MASK_HIGH : PTE_RESERVED_HIGH;
       if ((pteHigh & reserved) !== 0) return PAGE_FAULT[access];
-      ppnLow = pteLow >>> 10;
-      ppnHigh = pteHigh & PPN_HIGH_MASK;
+      const nextLow = pteLow >>> 10;
+      const nextHigh = pteHigh & PPN_HIGH_MASK;
       if ((pteLow & (PTE.R | PTE.X)) === 0) {
-        // Step 4. A, D and U are reserved in a pointer to the next level.
+        // Step 4. A, D, U, N and PBMT are reserved in a pointer to the next level.
         if ((pteLow & (PTE.A | PTE.D | PTE.U)) !== 0) return PAGE_FAULT[access];
+        if ((pteHigh & (PTE_N_HIGH | PTE_PBMT_HIGH)) !== 0) return PAGE_FAULT[access];
+        ppnLow = nextLow;
+        ppnHigh = nextHigh;
+        level -= 1;
         continue;
       }
-      // Step 5, misaligned superpage.
-      const below = level === 2 ? 0x3ffff : level === 1 ? 0x1ff : 0;
-      if ((ppnLow & below) !== 0) return PAGE_FAULT[access];
+      if ((pteHigh & PTE_PBMT_HIGH) === PTE_PBMT_HIGH) return PAGE_FAULT[access];
+      // The part of the PPN that comes from the address: of a superpage (step 5), or of a NAPOT range.
+      let below = level === 0 ? 0 : level === 1 ? 0x1ff : level === 2 ? 0x3ffff : PPN_LOW_MASK;
+      const belowHigh = level === 3 ? 0x1f : 0;
+      let isNapot = false;
+      if (pteHigh < 0) {
+        if (level !== 0 || (nextLow & NAPOT_PPN_MASK) !== NAPOT_64K) return PAGE_FAULT[access];
+        isNapot = true;
+        below = NAPOT_PPN_MASK;
+      } else if ((nextLow & below) !== 0 || (nextHigh & belowHigh) !== 0) return PAGE_FAULT[access];
       // Step 6. Permission of the leaf, given privilege, SUM, MXR and keys.
-      const leaf = this.#rightsOf(pteLow, pteHigh, mode);
       const needed = access === 'load' ? PTE.R : access === 'store' ? PTE.W : PTE.X;
-      if ((leaf & needed) === 0) return PAGE_FAULT[access];
-      // Step 7, Svade.
-      if ((pteLow & PTE.A) === 0 || (access === 'store' && (pteLow & PTE.D) === 0))
-        return PAGE_FAULT[access];
+      if ((this.#rightsOf(pteLow, pteHigh, mode) & needed) === 0) return PAGE_FAULT[access];
+      // Step 7. Svade wants a fault; Svadu sets the bits unless the entry has changed, else looks again.
+      const used = access === 'store' ? PTE.A | PTE.D : PTE.A;
+      if ((pteLow & used) !== used) {
+        if ((menvcfg & MENVCFG_HIGH.ADUE) === 0) return PAGE_FAULT[access];
+        const slot = addressOf(ppnLow, ppnHigh) + vpn * 8;
+        if (asksPmp && !this.pmp.allows(slot, 8, 'store', PRIVILEGE.S)) return ACCESS_FAULT[access];
+        const host = table + vpn * 8;
+        if (this.#core.compareExchange64(host, pteLow, pteHigh, pteLow | used, pteHigh) === 0)
+          continue;
+        pteLow |= used;
+      }
       // Step 9.
-      this.#locate(ppnLow | ((low >>> 12) & below), ppnHigh, low);
-      this.#leafLow = leaf;
-      this.#level = level;
+      const pageLow = (low >>> 12) | ((high & 3) << 20);
+      this.#locate(
+        (nextLow & ~below) | (pageLow & below),
+        nextHigh | ((high >> 2) & belowHigh),
+        low,
+      );
+      this.#leafLow = this.#rightsOf(pteLow, pteHigh, mode);
+      this.#level = isNapot ? SHAPE_NAPOT : level;
       return NO_FAULT;
     }
     // A pointer at the last level.
@@ -601,8 +550,8 @@ export class Translation {
     const page = low & ~0xfff;
     const isTag = (at: number): boolean => words[at] === page && words[at + 1] === high;
     for (let context = 0; context < TLB_CONTEXTS; context++) {
-      if (this.#regimes[context * 5] === -1) continue;
-      if (asid >= 0 && this.#asidOf(context) !== asid) continue;
+      if (!this.#regimes.isLive(context)) continue;
+      if (asid >= 0 && this.#regimes.asidOf(context) !== asid) continue;
       const data = this.#dataEntry(context, low);
       if (isTag(data + READ) || isTag(data + WRITE) || isTag(this.#fetchEntry(context, low)))
         return true;
@@ -614,9 +563,8 @@ export class Translation {
   *entries(): Generator<TlbEntry> {
     const words = this.#words;
     for (let context = 0; context < TLB_CONTEXTS; context++) {
-      const regime = this.#regimes[context * 5] as number;
-      if (regime === -1 || (regime & 3) === PRIVILEGE.M) continue;
-      const asid = this.#asidOf(context);
+      if (!this.#regimes.isLive(context) || !this.#regimes.isTranslated(context)) continue;
+      const asid = this.#regimes.asidOf(context);
       const isLive = (at: number, n: number, entries: number): boolean =>
         (((words[at] as number) >>> 12) & (entries - 1)) === n;
       for (let n = 0; n < DATA_TLB_ENTRIES; n++) {
@@ -654,7 +602,8 @@ export class Translation {
     const shape = this.#isTranslated
       ? this.#level | ((this.#leafLow & PTE.G) === 0 ? 0 : SHAPE_GLOBAL)
       : SHAPE_UNTRANSLATED;
-    const context = access === 'fetch' ? this.#current : this.#currentData;
+    const { fetchContext, dataContext } = this.#regimes;
+    const context = access === 'fetch' ? fetchContext : dataContext;
     if (access === 'fetch') {
       // This may evict a decoded page and with it every fetch tag, so it comes first.
       const decoded = this.#decodeCache.recordsOf((host - this.#ram) >>> 12, this.#evicted);
@@ -679,10 +628,10 @@ export class Translation {
       words[entry + DATA_SHAPE] = shape;
       this.#markFilled(context, (low >>> 12) & (DATA_TLB_ENTRIES - 1));
     }
-    if (this.#level > 0) {
-      const cell = 2 * context + this.#level - 1;
-      this.#superpages[cell] =
-        (this.#superpages[cell] as number) | superpageBit(low, high, this.#level);
+    if (this.#level !== 0) {
+      const kind = kindOf(shape);
+      const cell = LARGE_KINDS * context + kind - 1;
+      this.#large[cell] = (this.#large[cell] as number) | largeBit(kind, low, high);
     }
     this.misses += 1;
     return true;
@@ -692,18 +641,36 @@ export class Translation {
 /** The position of the lowest bit that is set. */
 const lowestBit = (bits: number): number => 31 - Math.clz32(bits & -bits);
 
+/** The part of an address that selects the entry in a table of a level. */
+const vpnOf = (level: number, low: number, high: number): number =>
+  (level === 0
+    ? low >>> 12
+    : level === 1
+      ? low >>> 21
+      : level === 2
+        ? (high << 2) | (low >>> 30)
+        : high >>> 7) & 0x1ff;
+
 /** The address of a page; beyond 2^53 inexact, but nothing is there. */
 const addressOf = (ppnLow: number, ppnHigh: number): number => (ppnHigh * 2 ** 22 + ppnLow) * 4096;
 
-/** Whether an entry's tag lies in the same superpage as an address. */
+/** Whether an entry's tag lies in the same large leaf as an address. */
 const isInSame = (
   words: Int32Array,
   tag: number,
   shift: number,
   low: number,
   high: number,
-): boolean => words[tag + 1] === high && (words[tag] as number) >>> shift === low >>> shift;
+): boolean => {
+  const [tagLow, tagHigh] = [words[tag] as number, words[tag + 1] as number];
+  return shift >= 32
+    ? tagHigh >>> (shift - 32) === high >>> (shift - 32)
+    : tagHigh === high && tagLow >>> shift === low >>> shift;
+};
 
-/** The bit that stands for the superpage of a level that holds an address. */
-const superpageBit = (low: number, high: number, level: number): number =>
-  1 << ((level === 2 ? (high << 2) | (low >>> 30) : (low >>> 21) ^ high) & 31);
+/** The bit that stands for the large leaf of a kind that holds an address. */
+const largeBit = (kind: number, low: number, high: number): number => {
+  const shift = KIND_SHIFT[kind] as number;
+  const number = shift >= 32 ? high >>> (shift - 32) : (low >>> shift) ^ (high << (32 - shift));
+  return 1 << (number & 31);
+};

@@ -99,6 +99,15 @@ export const MODEL_COUNTS = [
   'walkLevels',
 ] as const satisfies readonly Counter[];
 
+/** What the core counts of the traps that it takes (traps.ts). */
+export const TRAP_COUNTS = ['traps', 'interrupts', 'ecalls'] as const satisfies readonly Counter[];
+
+/** Views whose regimes are at hand, and the regimes of a view: see `regimeRows`. */
+export const REGIME_VIEWS = 32;
+export const REGIME_ROW_WORDS = 16;
+/** Brings SUM and MXR of mstatus to bits 2 and 3. */
+export const REGIME_FLAGS_SHIFT = 16;
+
 /** Bits of `pending`: why the core must return to its caller. */
 export const PENDING = {
   /** Something in `mip` changed. */
@@ -137,6 +146,9 @@ export const HartBlock = layout('HartBlock', {
   exitIp: i32.doc('record of the instruction that made the core return'),
   fetchTlb: i32.doc('linear-memory address of the fetch entries of the present regime'),
   dataTlb: i32.doc('the same of the data entries'),
+  machineTable: i32.doc('linear-memory address of the soft TLB table of M-mode; 0: none yet'),
+  regimeRow: i32.doc("linear-memory address of the present view's row of `regimeRows`"),
+  isHosted: i32.doc('1: a trap to M goes to a MachineMode of the host, not to mtvec'),
   joinBias: i32.doc("added to a quarter of a record's address: its join word (see Region)"),
   fetchStamp: i32.doc('names the present fetch translations; a region is proven for it or is not'),
   stampOffset: i32.doc('where a region keeps the stamp of the present regime, from its `stamps`'),
@@ -170,6 +182,10 @@ export const HartBlock = layout('HartBlock', {
   counters: f64Array(COUNTERS.length).doc('one writer; readers may see an older value'),
   modelCounts: i32Array(MODEL_COUNTS.length).doc(
     'counted by the core itself; the hart moves them to `counters`',
+  ),
+  trapCounts: i32Array(TRAP_COUNTS.length).doc('the same of traps that the core took'),
+  regimeRows: i32Array(REGIME_VIEWS * REGIME_ROW_WORDS).doc(
+    'by view, then privilege with SUM in bit 2 and MXR in bit 3: the table of that regime; 0: none yet',
   ),
   scratchRecords: bytes(96, 16).doc('a decoded page-crossing instruction and the record after it'),
 });
@@ -243,7 +259,15 @@ export const DATA_TLB_ENTRIES = 1024;
 export const FETCH_TLB_ENTRIES = 256;
 /** A table: the data entries, then the fetch entries. */
 export const FETCH_TABLE_OFFSET: number = DATA_TLB_ENTRIES * DataEntry.sizeBytes;
-export const TLB_BYTES: number = FETCH_TABLE_OFFSET + FETCH_TLB_ENTRIES * FetchEntry.sizeBytes;
+/** What a table knows of itself: `select` copies it to the fields of the same names. */
+export const TableState = layout('TableState', {
+  stamp: i32.doc('`fetchStamp`: new whenever a fetch translation of the table may have gone'),
+  stampOffset: i32,
+});
+/** Behind the entries of a table. */
+export const TABLE_STATE_OFFSET: number =
+  FETCH_TABLE_OFFSET + FETCH_TLB_ENTRIES * FetchEntry.sizeBytes;
+export const TLB_BYTES: number = TABLE_STATE_OFFSET + Math.ceil(TableState.sizeBytes / 16) * 16;
 /**
  * Flips the low half of a page's address into the tag of an empty entry: one that belongs to the
  * neighbouring entry, so that no address which is looked for here can match it. (A tag that is no page's

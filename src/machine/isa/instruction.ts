@@ -24,6 +24,7 @@ export const EXIT = {
   CROSS: 7,
   /** A CSR instruction, raw bits in the record's immediate. */
   CSR: 8,
+  /** The core takes the traps of these four itself, and returns from them. */
   ECALL: 9,
   EBREAK: 10,
   MRET: 11,
@@ -31,14 +32,20 @@ export const EXIT = {
   WFI: 13,
   SFENCE_VMA: 14,
   FENCE_I: 15,
-  /** An encoding that is in no table; raw bits in the record's immediate. */
-  ILLEGAL: 16,
   /** The guest spins, and others would do better with the time. */
   PAUSE: 17,
   /** Control has come to pc so often that the code from there on should be translated. */
   HOT: 18,
   /** The translated region at pc has to be validated for the present regime. */
   UNPROVEN: 19,
+  /** The fences of Svinval. */
+  SFENCE_INVAL: 20,
+  /** A trap to M was taken, and M-mode is the host's. */
+  MONITOR: 21,
+  /** There is no soft TLB table yet for the regime that is in force now. */
+  REGIME: 22,
+  /** Trap after trap was taken and next to nothing retired: the limit may never be reached. */
+  STUCK: 23,
 } as const;
 export type Exit = (typeof EXIT)[keyof typeof EXIT];
 
