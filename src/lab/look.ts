@@ -5,6 +5,7 @@ import type { HartObserver } from '../machine/hart-observer.ts';
 import type { Hart } from '../machine/hart.ts';
 import type { Machine } from '../machine/machine.ts';
 import { HartSampler } from './profile/hart-sampler.ts';
+import { sampleFile } from './profile/samples.ts';
 import { HartTracer, type TraceClock } from './trace/hart-tracer.ts';
 import { recordFile } from './trace/records.ts';
 
@@ -14,7 +15,7 @@ export interface Look {
   readonly isWatched: boolean;
   /** Folder for the records of traces, a file for each hart. */
   readonly trace?: string;
-  /** The same for samples. */
+  /** The same for samples; may be the same folder. */
   readonly profile?: string;
 }
 
@@ -32,7 +33,7 @@ export function lookAt(machine: Machine, hart: Hart, look: Look, hasMonitor: boo
     );
   if (look.profile !== undefined)
     observers.push(
-      new HartSampler(machine, hart, recordFile(look.profile, hart.id), clock, hasMonitor),
+      new HartSampler(machine, hart, sampleFile(look.profile, hart.id), clock, hasMonitor),
     );
   const [first] = observers;
   if (first !== undefined) hart.observer = observers.length === 1 ? first : all(observers);

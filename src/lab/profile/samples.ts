@@ -1,5 +1,6 @@
 /** Samples of one hart in a file of its own, equal ones as one: written by the hart's thread, read when the run is over. */
 import { readFileSync, writeFileSync } from 'node:fs';
+import { join } from 'node:path';
 
 export interface Sample {
   /** Periods of running that it stands for. */
@@ -15,6 +16,9 @@ export interface Sample {
   /** Four words of code at the pc, aligned to 16 bytes; of user mode only. */
   readonly code: readonly number[];
 }
+
+export const sampleFile = (folder: string, hart: number): string =>
+  join(folder, `hart-${hart}.samples`);
 
 export class SampleWriter {
   readonly #path: string;

@@ -2,11 +2,10 @@
 import { existsSync } from 'node:fs';
 
 import type { Session } from '../session.ts';
-import { recordFile } from '../trace/records.ts';
 import { flameGraph } from './flame-graph.ts';
 import { DETERMINISTIC_PERIOD_NS, PERIOD_NS } from './hart-sampler.ts';
 import { profileText } from './profile-text.ts';
-import { readSamples } from './samples.ts';
+import { readSamples, sampleFile } from './samples.ts';
 import { namedStack, treeOf, type NamedStack } from './stacks.ts';
 import { FunctionTable, programsOf } from './symbols.ts';
 
@@ -19,7 +18,7 @@ export function stacksOf(session: Session, folder: string): NamedStack[] {
     programs: programsOf(spec.initrd),
     contexts: spec.firmware?.contexts,
   };
-  return Array.from({ length: spec.harts }, (_, hart) => recordFile(folder, hart))
+  return Array.from({ length: spec.harts }, (_, hart) => sampleFile(folder, hart))
     .filter((file) => existsSync(file))
     .flatMap((file) => readSamples(file).map((sample) => namedStack(sample, naming)));
 }

@@ -31,7 +31,7 @@ export const chromeJsonFormat: TraceFormat = {
 };
 
 function putEvent(hart: number, event: TrackEvent, put: (event: object) => void): void {
-  const at = { pid: PID, tid: hart + 1, ts: event.time / 1000 };
+  const at = { pid: PID, tid: hart + 1, ts: Math.round(event.time) / 1000 };
   switch (event.type) {
     case 'begin':
       put({ ph: 'B', ...at, cat: 'domain', name: event.name, args: event.notes });

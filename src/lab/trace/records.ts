@@ -47,7 +47,8 @@ export interface TraceRecord {
   readonly values: Int32Array;
 }
 
-export const recordFile = (folder: string, hart: number): string => join(folder, `hart-${hart}`);
+export const recordFile = (folder: string, hart: number): string =>
+  join(folder, `hart-${hart}.records`);
 
 export class RecordWriter {
   readonly #words = new Int32Array(BUFFERED * WORDS);
@@ -112,8 +113,11 @@ export class RecordWriter {
   }
 }
 
-/** Calls back for each record of a file, in order. @returns whether the file is whole */
-export function readRecords(path: string, onRecord: (record: TraceRecord) => void): boolean {
+/**
+ * The records of a file, in order; each is valid until the next is asked for. Returns whether the file is whole: whether
+ * it ends with END and has as many records as that says.
+ */
+export function* readRecords(path: string): Generator<TraceRecord, boolean> {
   const words = new Int32Array(BUFFERED * WORDS);
   const doubles = new Float64Array(words.buffer);
   const bytes = new Uint8Array(words.buffer);
@@ -127,7 +131,7 @@ export function readRecords(path: string, onRecord: (record: TraceRecord) => voi
         const kind = words[at] as number;
         const values = words.subarray(at + PAYLOAD, at + WORDS);
         if (kind === RECORD.END) return numbersOf(values)[0] === count;
-        onRecord({ kind, time: doubles[(at >> 1) + 1] as number, values });
+        yield { kind, time: doubles[(at >> 1) + 1] as number, values };
         count += 1;
       }
       if (read < bytes.length) return false;

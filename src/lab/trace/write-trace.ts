@@ -1,8 +1,9 @@
 /** From the harts' record files to one trace file. */
-import { closeSync, existsSync, openSync, writeSync } from 'node:fs';
+import { existsSync } from 'node:fs';
 
 import type { Contexts } from '../../policy/contexts.ts';
 import { chromeJsonFormat } from './chrome-json.ts';
+import { OutputFile } from './output-file.ts';
 import { perfettoFormat } from './perfetto.ts';
 import { readRecords, recordFile } from './records.ts';
 import { TrackBuilder } from './tracks.ts';
@@ -15,45 +16,6 @@ export interface TraceSummary {
   readonly lost: number;
   /** Harts whose records are not whole: the disk was full, or the worker was killed. */
   readonly broken: readonly number[];
-}
-
-const BUFFER_BYTES = 1 << 20;
-
-/** Collects small pieces into large writes. */
-class OutputFile {
-  readonly #buffer = new Uint8Array(BUFFER_BYTES);
-  readonly #file: number;
-  #filled = 0;
-
-  constructor(path: string) {
-    this.#file = openSync(path, 'w');
-  }
-
-  readonly write = (bytes: Uint8Array): void => {
-    if (this.#filled + bytes.length > BUFFER_BYTES) this.#flush();
-    if (bytes.length > BUFFER_BYTES) this.#out(bytes);
-    else {
-      this.#buffer.set(bytes, this.#filled);
-      this.#filled += bytes.length;
-    }
-  };
-
-  close(): void {
-    try {
-      this.#flush();
-    } finally {
-      closeSync(this.#file);
-    }
-  }
-
-  #flush(): void {
-    this.#out(this.#buffer.subarray(0, this.#filled));
-    this.#filled = 0;
-  }
-
-  #out(bytes: Uint8Array): void {
-    for (let at = 0; at < bytes.length;) at += writeSync(this.#file, bytes, at);
-  }
 }
 
 /** @throws what the operating system says about a file that cannot be written */
@@ -76,15 +38,7 @@ export function writeTrace(
         events += 1;
         emit(event);
       });
-      let last = 0;
-      const file = recordFile(folder, hart);
-      const isWhole =
-        existsSync(file) &&
-        readRecords(file, (record) => {
-          last = record.time;
-          builder.add(record);
-        });
-      builder.end(last);
+      const isWhole = addAll(recordFile(folder, hart), builder);
       gates.push(builder.gates);
       lost += builder.lost;
       if (!isWhole) broken.push(hart);
@@ -93,5 +47,21 @@ export function writeTrace(
     return { gates, events, lost, broken };
   } finally {
     output.close();
+  }
+}
+
+/** Hands a hart's records on; false if they are not whole, or not there. */
+function addAll(path: string, builder: TrackBuilder): boolean {
+  if (!existsSync(path)) return false;
+  let last = 0;
+  const records = readRecords(path);
+  for (;;) {
+    const { value, done } = records.next();
+    if (done === true) {
+      builder.end(last);
+      return value;
+    }
+    last = value.time;
+    builder.add(value);
   }
 }
