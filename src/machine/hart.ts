@@ -81,6 +81,7 @@ const at = HartBlock.offset;
 // Word indices within the block: constants here, so that no hot path looks a name up.
 const PC = wordOf('pc');
 const X = wordOf('x');
+const F = wordOf('f');
 const INSTRET = wordOf('instret');
 const MIP = wordOf('mip');
 const PENDING_WORD = wordOf('pending');
@@ -310,9 +311,14 @@ export class Hart implements CsrOwner {
     this.words[this.#block + INSTRET + 1] = Math.floor(next / 2 ** 32);
   }
 
-  /** Reset state (vol. II §3.4): M-mode, everything off, at the given address. */
+  /**
+   * Reset state (vol. II §3.4): M-mode, everything off, at the given address. Lines that others raise stay
+   * as they are, and so does what others ask: they may do so at this very moment, and do it once.
+   */
   reset(pcLow: number, pcHigh: number): void {
-    this.words.fill(0, this.#block, this.#block + HartBlock.sizeBytes / 4);
+    for (let word = 0; word < HartBlock.sizeBytes / 4; word++)
+      if (word !== MIP && word !== PENDING_WORD) this.words[this.#block + word] = 0;
+    Atomics.and(this.words, this.#block + MIP, ~((1 << IRQ.MTI) | (1 << IRQ.STI)));
     this.jit?.reset();
     this.#setMode(PRIVILEGE.M);
     this.setWord(IS_HOSTED, this.machineMode === undefined ? 0 : 1);
@@ -646,7 +652,7 @@ export class Hart implements CsrOwner {
       (flags & ACCESS.ATOMIC) !== 0 ||
       !(isLoad
         ? this.#readPhysical(host, translation.physical, bytes)
-        : this.#writePhysical(host, translation.physical, bytes, this.#recordRs2(record)))
+        : this.#writePhysical(host, translation.physical, bytes, this.#sourceCell(record, flags)))
     ) {
       this.trap(isLoad ? CAUSE.LOAD_ACCESS : CAUSE.STORE_ACCESS, low, high);
       return;
@@ -656,13 +662,20 @@ export class Hart implements CsrOwner {
     this.#advance(length);
   }
 
-  /** The register that a record's rs2 names. */
-  #recordRs2(record: number): number {
-    return (this.words[record + 1] as number) >>> 19;
+  /** Where the register that a record's rs2 names lies. */
+  #sourceCell(record: number, flags: number): number {
+    const register = (this.words[record + 1] as number) >>> 19;
+    return this.#block + ((flags & ACCESS.FLOAT) === 0 ? X : F) + 2 * register;
   }
 
   /** Gives a loaded value, in `low` and `high`, to the register cell at a byte offset. */
   #loaded(rdOffset: number, bytes: number, flags: number): void {
+    if ((flags & ACCESS.FLOAT) !== 0) {
+      const cell = F + (rdOffset >> 2);
+      this.#put(cell, this.low, bytes === 8 ? this.high : -1);
+      this.words[this.#block + MSTATUS] = this.#low(MSTATUS) | MSTATUS_BITS.FS;
+      return;
+    }
     this.#extend(bytes, (flags & ACCESS.SIGNED) !== 0);
     this.setX(rdOffset >> 3, this.low, this.high);
   }
@@ -699,9 +712,9 @@ export class Hart implements CsrOwner {
   }
 
   /** Writes a register's low bytes to RAM or a device. */
-  #writePhysical(host: number, physical: number, bytes: number, register: number): boolean {
-    const low = this.xLow(register);
-    const high = this.xHigh(register);
+  #writePhysical(host: number, physical: number, bytes: number, cell: number): boolean {
+    const low = this.words[cell] as number;
+    const high = this.words[cell + 1] as number;
     if (host !== 0) {
       if (bytes === 8) {
         this.#data.setInt32(host, low, true);
@@ -747,9 +760,9 @@ export class Hart implements CsrOwner {
     const nextHigh = nextLow === 0 ? (high + 1) | 0 : high;
     const second = this.#hostOfPart(nextLow, nextHigh, bytes - inFirst, isLoad);
     if (second === 0) return;
-    const rs2 = this.#recordRs2(record);
-    this.low = isLoad ? 0 : this.xLow(rs2);
-    this.high = isLoad ? 0 : this.xHigh(rs2);
+    const source = this.#sourceCell(record, flags);
+    this.low = isLoad ? 0 : (this.words[source] as number);
+    this.high = isLoad ? 0 : (this.words[source + 1] as number);
     for (let n = 0; n < bytes; n++) {
       const host = n < inFirst ? first + n : second + n - inFirst;
       const shift = 8 * (n & 3);
@@ -952,7 +965,7 @@ export class Hart implements CsrOwner {
 }
 
 /** What a load, store or atomic does, by operation number. */
-const ACCESS = { LOAD: 1, SIGNED: 2, ATOMIC: 4 } as const;
+const ACCESS = { LOAD: 1, SIGNED: 2, ATOMIC: 4, FLOAT: 8 } as const;
 const ACCESS_BYTES: Uint8Array = new Uint8Array(256);
 const ACCESS_FLAGS: Uint8Array = new Uint8Array(256);
 for (let operation = 0; operation < 256; operation++) {
@@ -961,7 +974,8 @@ for (let operation = 0; operation < 256; operation++) {
   const { kind, bytes } = meaning;
   ACCESS_BYTES[operation] = bytes;
   ACCESS_FLAGS[operation] =
-    (kind === 'load' || kind === 'lr' ? ACCESS.LOAD : 0) |
+    (kind === 'load' || kind === 'lr' || kind === 'floatLoad' ? ACCESS.LOAD : 0) |
     (kind === 'load' && meaning.signed ? ACCESS.SIGNED : 0) |
-    (kind === 'load' || kind === 'store' ? 0 : ACCESS.ATOMIC);
+    (kind === 'floatLoad' || kind === 'floatStore' ? ACCESS.FLOAT : 0) |
+    (kind === 'lr' || kind === 'sc' || kind === 'amo' || kind === 'amoLoop' ? ACCESS.ATOMIC : 0);
 }
