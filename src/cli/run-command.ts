@@ -9,6 +9,7 @@ import {
   parseForward,
   parseHarts,
   parseMemory,
+  parsePort,
   parseSeconds,
   type OnOff,
 } from './option-values.ts';
@@ -38,6 +39,8 @@ export interface RunOptions {
   readonly trace?: string;
   readonly traceTraps?: string;
   readonly profile?: string;
+  readonly gdb?: number;
+  readonly wait?: boolean;
   readonly json?: boolean;
 }
 
@@ -108,6 +111,8 @@ export function registerRunCommands(program: Command): void {
       '--profile <file>',
       'write where harts spent their time: .svg a flame graph, .txt or - tables',
     )
+    .option('--gdb <port>', 'let gdb attach at a port of 127.0.0.1; 0 takes any', parsePort)
+    .option('--wait', 'with --gdb: stand at the first instruction until gdb goes on')
     .option('--plain', 'leave the terminal as it is, even if there is one')
     .option('--json', 'print one JSON object on stdout; the console goes to stderr')
     .addHelpText(
@@ -119,6 +124,7 @@ Examples:
   $ cordon run --deterministic --seed 7 --json    a run that can be repeated bit for bit
   $ cordon run --harts 2 --json --trace run.pftrace --profile run.svg    look into it afterwards
   $ cordon run --kernel bare.elf --seconds 10     a kernel of your own, M-mode or S-mode
+  $ cordon run --harts 4 --gdb 1234 --wait        gdb-multiarch build/kernel.elf -ex 'target remote :1234'
   $ cordon run --kernel Image --initrd i.cpio.gz --append 'console=ttyS0'    Linux
   $ cordon run --kernel Image --forward tcp:8080:80   reach the guest's port 80 at localhost:8080
 

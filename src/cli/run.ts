@@ -15,6 +15,7 @@ import {
 import type { Peripherals } from '../machine/devices/board.ts';
 import { BootError } from '../nested-kernel/boot.ts';
 import { CommandError, EXIT } from './errors.ts';
+import { debugged } from './gdb.ts';
 import type { RunOptions } from './run-command.ts';
 import { lookout } from './look.ts';
 import { recorded } from './record.ts';
@@ -54,9 +55,11 @@ export async function run(options: RunOptions): Promise<number> {
     });
     const { forward: forwards = [], expose: exposures = [] } = options;
     const body = (): Promise<number> =>
-      networked(session, { forwards, exposures }, () =>
-        recorded(session, { file: options.record }, () =>
-          options.tui === true ? show(session) : converse(session, options),
+      debugged(session, options, () =>
+        networked(session, { forwards, exposures }, () =>
+          recorded(session, { file: options.record }, () =>
+            options.tui === true ? show(session) : converse(session, options),
+          ),
         ),
       );
     return await look.around(session, guest.image.name, body);

@@ -415,6 +415,32 @@ describe('our SBI below a kernel that looks after itself', () => {
     expect(exit).toEqual({ reason: 'power-off', code: 0 });
   });
 
+  it('lets users read the counters, as Linux expects of firmware', async () => {
+    const { exit } = await run({
+      firmware: SBI,
+      image: linux(`
+        la   t0, handler
+        csrw stvec, t0
+        la   t0, user
+        csrw sepc, t0
+        sret
+      user:
+        csrr t0, cycle
+        csrr t0, time
+        csrr t0, instret
+        ecall
+      handler:
+        csrr t0, scause
+        li   t1, 8
+        bne  t0, t1, wrong
+        ${POWER_OFF}
+      wrong:
+        ${FAIL}
+      `),
+    });
+    expect(exit).toEqual({ reason: 'power-off', code: 0 });
+  });
+
   it('leaves the kernel its own page tables and its illegal instructions', async () => {
     const { exit } = await run({
       firmware: SBI,
