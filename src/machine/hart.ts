@@ -41,6 +41,7 @@ import { WRS_NTO } from './isa/atomic.ts';
 import { CACHE_BLOCK_BYTES } from './isa/cache.ts';
 import { EXIT } from './isa/table.ts';
 import { Jit } from './jit/jit.ts';
+import type { HartObserver } from './hart-observer.ts';
 import { hartBase, type MemoryPlan } from './memory-plan.ts';
 import { RAM_BASE } from './physical-map.ts';
 import { CAUSE, levelsOf, MSTATUS_BITS, NO_FAULT, Translation } from './translation.ts';
@@ -136,6 +137,8 @@ export class Hart implements CsrOwner {
   readonly jit: Jit | undefined;
   readonly clock: Clock;
   readonly machineMode: MachineMode | undefined;
+  /** Hears of traps and returns only on a machine that is made for it (`MachineSpec.isObserved`). */
+  observer: HartObserver | undefined;
   readonly debug: HartDebug;
   readonly #block: number;
   readonly #bytes: Uint8Array;
@@ -405,6 +408,7 @@ export class Hart implements CsrOwner {
     this.state = HART_STATE.RUNNING;
     if (isNew) this.#serve(PENDING.FENCE);
     this.translation.select();
+    this.observer?.served(this);
     const end = this.#execute(limit);
     // A hart that stopped itself stays STOPPED.
     Atomics.compareExchange(this.words, this.#block + STATE, HART_STATE.RUNNING, HART_STATE.PARKED);
@@ -488,7 +492,10 @@ export class Hart implements CsrOwner {
           }
           this.#advance(4);
           this.tally(COUNT_WFI);
-          if (!this.#mayWake()) return 'waiting';
+          if (!this.#mayWake()) {
+            this.observer?.waits(this);
+            return 'waiting';
+          }
           this.#takeInterrupt();
           break;
         case EXIT.PAUSE:
@@ -540,6 +547,7 @@ export class Hart implements CsrOwner {
     }
     this.#serve(bits);
     if ((bits & PENDING.TIMER) !== 0) this.pollTimer();
+    this.observer?.served(this);
     this.#takeInterrupt();
     const isHeld = (bits & PENDING.DEBUG) !== 0 && this.debug.command !== DEBUG_COMMAND.RUN;
     return isHeld ? 'halted' : undefined;
