@@ -8,6 +8,8 @@ export const EXIT = {
   INPUT: 1,
   /** A command line that cannot be meant. */
   USAGE: 2,
+  /** The guest asked for a reset, as Linux does after a panic: nothing has gone as it should. */
+  RESET: 3,
   /** A bug of ours (EX_SOFTWARE of sysexits.h). */
   FAILURE: 70,
   /** As timeout(1). */

@@ -112,8 +112,9 @@ Examples:
 At a terminal every key goes to the guest; Ctrl-A X quits. With --json or --deterministic and no --script
 nobody types: our own kernel then runs /etc/check.sh, a few seconds of everything, and powers off.
 
-Exit code: the guest's own when it powers off; 124 at the time limit or when nothing can ever happen again,
-130 after Ctrl-C, 70 if cordon failed, 2 for a wrong command line, 1 for a file that cannot be used.`,
+Exit code: the guest's own when it powers off or ends through tohost; 3 if it asked for a reset, as Linux does
+after a panic; 124 at the time limit or when nothing can ever happen again, 130 after Ctrl-C, 70 if cordon
+failed, 2 for a wrong command line, 1 for a file that cannot be used.`,
     )
     .action(async (options: RunOptions) => {
       const { run } = await import('./run.ts');

@@ -224,7 +224,7 @@ function exitCode({ reason, code }: RunExit, signalled: EndSignal | undefined): 
       // A guest's code has 16 bits, a process's 8; a failure must not become success on the way.
       return code !== 0 && (code & 0xff) === 0 ? 1 : code & 0xff;
     case 'reset':
-      return EXIT.OK;
+      return EXIT.RESET;
     case 'time-limit':
     case 'idle':
       return EXIT.TIME_LIMIT;

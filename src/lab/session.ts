@@ -250,7 +250,12 @@ export class Session {
         if (ticks >= limit) this.stop('time-limit');
         return this.#exchange();
       },
-      nextEvent: () => Math.min(limit, this.spec.typist?.nextTick() ?? Infinity),
+      nextEvent: () =>
+        Math.min(
+          limit,
+          this.spec.typist?.nextTick() ?? Infinity,
+          this.machine.board.rtc.nextTick(),
+        ),
       idle: () => {
         this.stop('idle');
         return false;
@@ -260,8 +265,9 @@ export class Session {
     await this.#run.run();
   }
 
-  /** Carries console bytes both ways; true if the guest was given some. */
+  /** Carries console bytes both ways and the time to the clock; true if the guest was given some. */
   #exchange(): boolean {
+    this.machine.board.rtc.poll();
     const printed = this.#drain();
     const typed = this.spec.typist?.type(printed, this.machine.clock.now());
     if (typed !== undefined) this.write(typed);

@@ -8,7 +8,13 @@
 import type { Clock } from './clock.ts';
 import { csrWordOf, PRIVILEGE, wordOf, type CsrCell } from './core/hart-block.ts';
 import { CSR, csrPrivilege, IRQ, isReadOnlyCsr, SSTATUS_MASK } from './csr-numbers.ts';
-import { MSTATUS_BITS, SATP_MODE, type Translation } from './translation.ts';
+import {
+  levelsOf,
+  MENVCFG_HIGH,
+  MSTATUS_BITS,
+  SATP_MODE,
+  type Translation,
+} from './translation.ts';
 
 const S_INTERRUPTS = (1 << IRQ.SSI) | (1 << IRQ.STI) | (1 << IRQ.SEI);
 const ALL_INTERRUPTS = S_INTERRUPTS | (1 << IRQ.MSI) | (1 << IRQ.MTI) | (1 << IRQ.MEI);
@@ -17,8 +23,7 @@ const DELEGABLE_EXCEPTIONS = 0xb3ff;
 /** High half of mstatus: SXL and UXL are 64 bits. */
 export const MSTATUS_HIGH = 0xa;
 const MSTATUS_WRITABLE = 0x007e19aa;
-/** STCE is bit 63 (Sstc). */
-const MENVCFG_HIGH_STCE = 1 << 31;
+const MENVCFG_WRITABLE_HIGH = MENVCFG_HIGH.STCE | MENVCFG_HIGH.PBMTE | MENVCFG_HIGH.ADUE;
 const ENVCFG_FIOM = 1;
 /** A bit a letter (vol. II §3.1.1). */
 const MISA_LOW = [...'abcimsu'].reduce(
@@ -99,7 +104,7 @@ export class CsrFile {
 
   /** Whether S has a timer of its own (Sstc). */
   get hasSstc(): boolean {
-    return (this.#high(MENVCFG) & MENVCFG_HIGH_STCE) !== 0;
+    return (this.#high(MENVCFG) & MENVCFG_HIGH.STCE) !== 0;
   }
 
   /**
@@ -271,7 +276,7 @@ export class CsrFile {
         return;
       case CSR.satp: {
         const mode = high >>> 28;
-        if (mode !== SATP_MODE.BARE && mode !== SATP_MODE.SV39) return; // the whole write has no effect (vol. II §12.1.11)
+        if (mode !== SATP_MODE.BARE && levelsOf(mode) === 0) return; // the whole write has no effect (vol. II §12.1.11)
         this.#hart.setSatp(low, high);
         return;
       }
@@ -288,7 +293,8 @@ export class CsrFile {
         this.#put(number === CSR.mepc ? MEPC : SEPC, low & ~1, high);
         return;
       case CSR.menvcfg:
-        this.#put(MENVCFG, low & ENVCFG_FIOM, high & MENVCFG_HIGH_STCE);
+        this.#put(MENVCFG, low & ENVCFG_FIOM, high & MENVCFG_WRITABLE_HIGH);
+        this.#hart.translation.flushAll();
         this.#hart.pollTimer();
         return;
       case CSR.mcounteren:

@@ -3,7 +3,7 @@
  *
  * Node and property names: Devicetree Specification v0.4 §3, and the Linux kernel's bindings
  * (Documentation/devicetree/bindings) riscv/cpus.yaml, riscv/extensions.yaml,
- * timer/sifive,clint.yaml, interrupt-controller/sifive,plic-1.0.0.yaml, serial/8250.yaml,
+ * timer/sifive,clint.yaml, interrupt-controller/sifive,plic-1.0.0.yaml, serial/8250.yaml, rtc/google,goldfish-rtc.yaml,
  * virtio/mmio.yaml, power/reset/syscon-poweroff.yaml. The same configuration gives the same bytes.
  */
 import { createHash } from 'node:crypto';
@@ -25,6 +25,8 @@ import {
   PLIC,
   PLIC_MAX_SOURCE,
   RAM_BASE,
+  RTC,
+  RTC_SOURCE,
   TIMEBASE_HZ,
   UART,
   UART_CLOCK_HZ,
@@ -144,7 +146,7 @@ function cpu(hart: number, isaProperties: TreeNode['properties']): TreeNode {
     status: text('okay'),
     compatible: text('riscv'),
     ...isaProperties,
-    'mmu-type': text('riscv,sv39'),
+    'mmu-type': text('riscv,sv48'),
   };
   return node(`cpu@${hex(hart)}`, properties, [intc]);
 }
@@ -204,6 +206,10 @@ function soc(config: DeviceTreeConfig): TreeNode {
       compatible: text('ns16550a'),
       'clock-frequency': cells(UART_CLOCK_HZ),
       ...interrupt(UART_SOURCE),
+    }),
+    device('rtc', RTC, {
+      compatible: text('google,goldfish-rtc'),
+      ...interrupt(RTC_SOURCE),
     }),
     ...config.virtioSlots.map((slot) =>
       device('virtio_mmio', virtioSlot(slot), {

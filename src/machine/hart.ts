@@ -37,7 +37,7 @@ import { EXIT } from './isa/table.ts';
 import { Jit } from './jit/jit.ts';
 import { hartBase, type MemoryPlan } from './memory-plan.ts';
 import { RAM_BASE } from './physical-map.ts';
-import { CAUSE, MSTATUS_BITS, NO_FAULT, SATP_MODE, Translation } from './translation.ts';
+import { CAUSE, levelsOf, MSTATUS_BITS, NO_FAULT, Translation } from './translation.ts';
 
 /** Highest first (vol. II §3.1.9). */
 const INTERRUPT_PRIORITY = [IRQ.MEI, IRQ.MSI, IRQ.MTI, IRQ.SEI, IRQ.SSI, IRQ.STI];
@@ -441,6 +441,10 @@ export class Hart implements CsrOwner {
           return 'paused';
         case EXIT.SFENCE_VMA:
           this.#sfence();
+          break;
+        case EXIT.SFENCE_INVAL:
+          if (this.mode === PRIVILEGE.U) this.#illegal();
+          else this.#advance(4);
           break;
         case EXIT.FENCE_I:
           this.fenceI();
@@ -987,10 +991,11 @@ export class Hart implements CsrOwner {
 
   #modelAsid(): void {
     const satpHigh = this.#high(SATP);
-    const on = this.#modelEntries > 0 && satpHigh >>> 28 === SATP_MODE.SV39;
-    this.words[((this.base + MODEL_OFFSET) >> 2) + (ModelTlb.offset.asid >> 2)] = on
-      ? (satpHigh >>> 12) & 0xffff
-      : -1;
+    const levels = levelsOf(satpHigh >>> 28);
+    const model = (this.base + MODEL_OFFSET) >> 2;
+    const isOn = this.#modelEntries > 0 && levels > 0;
+    this.words[model + (ModelTlb.offset.levels >> 2)] = levels;
+    this.words[model + (ModelTlb.offset.asid >> 2)] = isOn ? (satpHigh >>> 12) & 0xffff : -1;
   }
 
   #modelForget(matches: (key: bigint) => boolean): void {

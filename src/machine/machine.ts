@@ -23,7 +23,7 @@ import { RAM_BASE } from './physical-map.ts';
 
 /** What the machine implements, for the device tree. */
 export const ISA_STRING =
-  'rv64imac_zicbop_zicntr_zicond_zicsr_zifencei_zihintpause_zca_zcb_zba_zbb_zbs_sstc';
+  'rv64imac_zicbop_zicntr_zicond_zicsr_zifencei_zihintpause_zca_zcb_zba_zbb_zbs_sstc_svade_svadu_svinval_svnapot_svpbmt';
 
 export interface MachineSpec extends Peripherals {
   readonly harts: number;
@@ -50,6 +50,8 @@ export interface MachineParts {
   readonly memory: WebAssembly.Memory;
   readonly module: WebAssembly.Module;
   readonly clockOrigin: number;
+  /** Milliseconds since 1970 at which the machine started. */
+  readonly epochMs: number;
 }
 
 /** A machine as one thread has it. */
@@ -92,10 +94,20 @@ export function createMachine(spec: MachineSpec): MachineParts {
       ...(spec.jitAfter === undefined ? {} : { hotAfter: spec.jitAfter }),
     }),
   );
-  const parts = { spec, plan, memory, module, clockOrigin: hostTicks() };
+  const parts = {
+    spec,
+    plan,
+    memory,
+    module,
+    clockOrigin: hostTicks(),
+    epochMs: spec.deterministic ? DETERMINISTIC_EPOCH_MS : Date.now(),
+  };
   attachMachine(parts).board.reset();
   return parts;
 }
+
+/** A run that can be repeated begins at the same moment every time: 2026-01-01, 00:00 UTC. */
+const DETERMINISTIC_EPOCH_MS = Date.UTC(2026, 0, 1);
 
 /** The deterministic clock: advanced by the scheduler, seen by every device. */
 function virtualClock(control: ReturnType<typeof ControlBlock.at>): Clock {
@@ -128,6 +140,7 @@ export function attachMachine(parts: MachineParts): Machine {
     ...peripheralsOf(spec),
     harts: plan.harts,
     clock,
+    epochMs: parts.epochMs,
     lines: { set: (hart, bit, level) => setInterruptLine(words, plan, hart, bit, level) },
     ram,
     deadlineMoved: (hart) => signalHart(words, plan, hart, PENDING.TIMER),

@@ -18,6 +18,10 @@ export const TIMEBASE_HZ = 10_000_000;
 /** A write here ends the run: SiFive's test finisher. */
 export const FINISHER: PhysRange = { base: 0x10_0000, sizeBytes: 0x1000 };
 
+/** The real-time clock. */
+export const RTC: PhysRange = { base: 0x10_1000, sizeBytes: 0x1000 };
+export const RTC_SOURCE = 11;
+
 /** Software interrupts and timers of all harts, in the layout of SiFive's CLINT. */
 export const ACLINT: PhysRange = { base: 0x200_0000, sizeBytes: 0x1_0000 };
 

@@ -1,9 +1,10 @@
 /**
- * Address translation of one hart: the Sv39 walk, physical memory protection, and the soft TLB that
- * remembers what they decided.
+ * Address translation of one hart: the walk of Sv39 and Sv48 with Svnapot, Svpbmt and Svadu, physical
+ * memory protection, and the soft TLB that remembers what they decided.
  *
- * "Sv39" and "Virtual Address Translation Process", vol. II (20250508) §12.4 and §12.3.2; step numbers
- * are the manual's. A and D are handled as Svade demands: a page fault asks software to set them.
+ * "Virtual Address Translation Process", vol. II (20250508) §12.3.2, with LEVELS = 3 (Sv39, §12.4) or
+ * 4 (Sv48, §12.5) and PTESIZE = 8; step numbers are the manual's. Who sets A and D is up to
+ * `menvcfg.ADUE`: a page fault asks software to (Svade), or the walk does (Svadu).
  *
  * The soft TLB keeps one table per regime (view, ASID, privilege, SUM, MXR, keys), so a change of regime
  * only chooses another table: nothing is flushed on a trap, a gate or a `satp` write.
@@ -22,7 +23,7 @@ import {
   TLB_CONTEXTS,
   wordOf,
 } from './core/hart-block.ts';
-import { SHAPE_GLOBAL, SHAPE_UNTRANSLATED, TLB_OFFSET } from './core/tlb-model.ts';
+import { SHAPE_GLOBAL, SHAPE_NAPOT, SHAPE_UNTRANSLATED, TLB_OFFSET } from './core/tlb-model.ts';
 import type { DecodeCache } from './decode-cache.ts';
 import { PmpTable } from './pmp.ts';
 
@@ -33,11 +34,22 @@ export const PTE = { V: 1, R: 2, W: 4, X: 8, U: 16, G: 32, A: 64, D: 128 } as co
 /** Bits 58 to 54, in the high half: Cordon's protection key where the machine has keys, reserved elsewhere. */
 export const PTE_KEY_SHIFT_HIGH = 22;
 const PTE_KEY_MASK_HIGH = 31 << PTE_KEY_SHIFT_HIGH;
-const PTE_RESERVED_HIGH = -(1 << PTE_KEY_SHIFT_HIGH);
+/** Bit 63 (Svnapot) and bits 62 and 61 (Svpbmt), in the high half; below them, down to 54, all is reserved. */
+const PTE_N_HIGH = 1 << 31;
+const PTE_PBMT_HIGH = 3 << 29;
+const PTE_RESERVED_HIGH = 0x7f << PTE_KEY_SHIFT_HIGH;
+/** The low bits of the PPN that say "64 KiB", the only NAPOT size that is defined (Svnapot). */
+const NAPOT_PPN_MASK = 15;
+const NAPOT_64K = 8;
 const PPN_LOW_MASK = 0x3fffff;
 const PPN_HIGH_MASK = 0x3fffff;
 /** satp.MODE (vol. II, table "Encoding of satp MODE field"). */
-export const SATP_MODE = { BARE: 0, SV39: 8 } as const;
+export const SATP_MODE = { BARE: 0, SV39: 8, SV48: 9 } as const;
+/** Levels of a satp.MODE's page tables; 0: no translation. */
+export const levelsOf = (mode: number): number =>
+  mode === SATP_MODE.SV39 ? 3 : mode === SATP_MODE.SV48 ? 4 : 0;
+/** menvcfg's bits 61 to 63, in the high half (vol. II, figure "menvcfg"). */
+export const MENVCFG_HIGH = { ADUE: 1 << 29, PBMTE: 1 << 30, STCE: 1 << 31 } as const;
 
 export const MSTATUS_BITS = {
   SIE: 1 << 1,
@@ -87,8 +99,6 @@ const ACCESS_FAULT: Record<AccessKind, number> = {
 /** No fault. */
 export const NO_FAULT = -1;
 
-const MAX_LEVEL = 2;
-
 /** Brings SUM and MXR to bits 2 and 3. */
 const HINT_SHIFT = 16;
 
@@ -100,6 +110,7 @@ const DATA_TLB = wordOf('dataTlb');
 const FETCH_STAMP = wordOf('fetchStamp');
 const STAMP_OFFSET = wordOf('stampOffset');
 const MSTATUS = csrWordOf('mstatus');
+const MENVCFG = csrWordOf('menvcfg');
 const SATP = csrWordOf('satp');
 const MKEYS = csrWordOf('mkeys');
 
@@ -114,8 +125,12 @@ const DATA_PAGE = DataEntry.offset.page >> 2;
 const DATA_SHAPE = DataEntry.offset.shape >> 2;
 const FETCH_WORDS = FetchEntry.sizeBytes >> 2;
 const FETCH_DECODED = FetchEntry.offset.decoded >> 2;
-/** Address bits within a superpage, by level; 0 for a page. */
-const SUPERPAGE_SHIFT = [0, 21, 30, 0] as const;
+/** Kinds of leaf that translate more than a page: superpages by their level, and NAPOT ranges. */
+const LARGE_KINDS = 4;
+const NAPOT_KIND = 4;
+const kindOf = (shape: number): number => ((shape & SHAPE_NAPOT) === 0 ? shape & 3 : NAPOT_KIND);
+/** Address bits within the range of a leaf, by kind; 0 for a page. */
+const KIND_SHIFT = [0, 21, 30, 39, 16] as const;
 const FETCH_SHAPE = FetchEntry.offset.shape >> 2;
 /** Words of the bits that tell which entries of a table were filled: data entries, then fetch entries. */
 const FILLED_WORDS = (DATA_TLB_ENTRIES + FETCH_TLB_ENTRIES) / 32;
@@ -169,6 +184,7 @@ export class Translation {
   /** Linear-memory address of that page, 0 if it is no RAM. */
   #host = 0;
   #leafLow = 0;
+  /** Level of the leaf, and SHAPE_NAPOT. */
   #level = 0;
   #isTranslated = false;
   /** The page as a whole has one PMP verdict for each kind of access. */
@@ -180,10 +196,10 @@ export class Translation {
   readonly #hints: Uint8Array = new Uint8Array(16);
   readonly #lastUse: Float64Array = new Float64Array(TLB_CONTEXTS);
   /**
-   * Which superpages a table may hold pieces of, hashed into a bit each, for levels 1 and 2: a fence for
-   * one address has to look for them.
+   * Which large leaves a table may hold pieces of, hashed into a bit each, a word for each kind: a fence
+   * for one address has to look for them.
    */
-  readonly #superpages: Int32Array = new Int32Array(2 * TLB_CONTEXTS);
+  readonly #large: Int32Array = new Int32Array(LARGE_KINDS * TLB_CONTEXTS);
   /** A bit for each entry that was filled since its table was last empty: emptying visits only those. */
   readonly #filled: Int32Array = new Int32Array(TLB_CONTEXTS * FILLED_WORDS).fill(-1);
   /**
@@ -335,8 +351,7 @@ export class Translation {
       this.#filled[cell] = 0;
     }
     this.#clearFetch(context);
-    this.#superpages[2 * context] = 0;
-    this.#superpages[2 * context + 1] = 0;
+    this.#large.fill(0, LARGE_KINDS * context, LARGE_KINDS * (context + 1));
   }
 
   #clearFetch(context: number): void {
@@ -380,11 +395,16 @@ export class Translation {
 
   /**
    * Forgets the translation of one page in every regime, or in those of one ASID (`asid` >= 0); of a
-   * superpage, every piece: the fence is for the leaf that translates the address.
+   * superpage or a NAPOT range, every piece: the fence is for the leaf that translates the address.
    */
   flushPage(low: number, high: number, asid: number): void {
     const words = this.#words;
+    const large = this.#large;
     const page = low & ~0xfff;
+    const mega = largeBit(1, low, high);
+    const giga = largeBit(2, low, high);
+    const tera = largeBit(3, low, high);
+    const napot = largeBit(NAPOT_KIND, low, high);
     for (let context = 0; context < TLB_CONTEXTS; context++) {
       if (this.#regimes[context * 5] === -1) continue;
       if (asid >= 0 && this.#asidOf(context) !== asid) continue;
@@ -395,16 +415,20 @@ export class Translation {
       if (words[data + WRITE] === page && words[data + WRITE + 1] === high)
         words[data + WRITE] = page ^ EMPTY_TAG_FLIP;
       if (words[fetch] === page && words[fetch + 1] === high) words[fetch] = page ^ EMPTY_TAG_FLIP;
-      const mega = (this.#superpages[2 * context] as number) & superpageBit(low, high, 1);
-      const giga = (this.#superpages[2 * context + 1] as number) & superpageBit(low, high, 2);
-      if ((mega | giga) !== 0) this.#dropSuperpage(context, low, high);
-      if ((mega | giga) !== 0 || this.#stampedPages[(low >>> 12) & (STAMPED_PAGES - 1)] === 1)
+      const cell = LARGE_KINDS * context;
+      const mayHold =
+        ((large[cell] as number) & mega) |
+        ((large[cell + 1] as number) & giga) |
+        ((large[cell + 2] as number) & tera) |
+        ((large[cell + 3] as number) & napot);
+      if (mayHold !== 0) this.#dropLarge(context, low, high);
+      if (mayHold !== 0 || this.#stampedPages[(low >>> 12) & (STAMPED_PAGES - 1)] === 1)
         this.#restamp(context);
     }
   }
 
-  /** Forgets every piece of the superpage that holds an address. */
-  #dropSuperpage(context: number, low: number, high: number): void {
+  /** Forgets every piece of the large leaf that holds an address. */
+  #dropLarge(context: number, low: number, high: number): void {
     const words = this.#words;
     const data = this.#table(context) >> 2;
     const fetches = data + (FETCH_TABLE_OFFSET >> 2);
@@ -414,14 +438,14 @@ export class Translation {
         const index = n + lowestBit(bits);
         if (index < DATA_TLB_ENTRIES) {
           const entry = data + index * DATA_WORDS;
-          const shift = SUPERPAGE_SHIFT[(words[entry + DATA_SHAPE] as number) & 3] as number;
+          const shift = KIND_SHIFT[kindOf(words[entry + DATA_SHAPE] as number)] as number;
           if (shift === 0) continue;
           const empty = (index << 12) ^ EMPTY_TAG_FLIP;
           if (isInSame(words, entry + READ, shift, low, high)) words[entry + READ] = empty;
           if (isInSame(words, entry + WRITE, shift, low, high)) words[entry + WRITE] = empty;
         } else {
           const entry = fetches + (index - DATA_TLB_ENTRIES) * FETCH_WORDS;
-          const shift = SUPERPAGE_SHIFT[(words[entry + FETCH_SHAPE] as number) & 3] as number;
+          const shift = KIND_SHIFT[kindOf(words[entry + FETCH_SHAPE] as number)] as number;
           if (shift !== 0 && isInSame(words, entry, shift, low, high))
             words[entry] = ((index - DATA_TLB_ENTRIES) << 12) ^ EMPTY_TAG_FLIP;
         }
@@ -467,28 +491,28 @@ export class Translation {
 
   #walk(low: number, high: number, access: AccessKind, mode: number): number {
     const satpHigh = this.#word(SATP + 1);
+    const levels = mode === PRIVILEGE.M ? 0 : levelsOf(satpHigh >>> 28);
     this.#level = 0;
-    this.#isTranslated = false;
-    if (mode === PRIVILEGE.M || satpHigh >>> 28 !== SATP_MODE.SV39) {
+    this.#isTranslated = levels !== 0;
+    if (levels === 0) {
       this.#locate((low >>> 12) | ((high & 3) << 20), high >>> 2, low);
       this.#leafLow = PTE.R | PTE.W | PTE.X | PTE.D | PTE.G;
       return NO_FAULT;
     }
-    this.#isTranslated = true;
-    // Bits 63 to 39 must equal bit 38.
-    const sign = high >> 6;
+    // The bits above the topmost VPN's must equal its highest: from 38 on in Sv39, from 47 on in Sv48.
+    const sign = high >> (9 * levels - 21);
     if (sign !== 0 && sign !== -1) return PAGE_FAULT[access];
     const asksPmp = this.pmp.isActive(PRIVILEGE.S);
+    const menvcfg = this.#word(MENVCFG + 1);
+    const reserved =
+      (this.hasKeys ? PTE_RESERVED_HIGH & ~PTE_KEY_MASK_HIGH : PTE_RESERVED_HIGH) |
+      ((menvcfg & MENVCFG_HIGH.PBMTE) === 0 ? PTE_PBMT_HIGH : 0);
     const satpLow = this.#word(SATP);
     let ppnLow = satpLow & PPN_LOW_MASK;
     let ppnHigh = (satpLow >>> 22) | ((satpHigh & 0xfff) << 10);
-    for (let level = MAX_LEVEL; level >= 0; level--) {
-      const vpn =
-        level === 2
-          ? ((high & 0x7f) << 2) | (low >>> 30)
-          : level === 1
-            ? (low >>> 21) & 0x1ff
-            : (low >>> 12) & 0x1ff;
+    let level = levels - 1;
+    while (level >= 0) {
+      const vpn = vpnOf(level, low, high);
       // Step 2. The table's address is physical; the access is one of S-mode.
       const table = this.#hostOf(ppnLow, ppnHigh);
       if (
@@ -497,33 +521,55 @@ export class Translation {
       ) {
         return ACCESS_FAULT[access];
       }
-      const pteLow = this.#core.atomicLoad64(this.#block, table + vpn * 8);
+      let pteLow = this.#core.atomicLoad64(this.#block, table + vpn * 8);
       const pteHigh = this.#word(HIGH);
       // Step 3. W without R is reserved; so are the high bits, but for keys where the machine has them.
       if ((pteLow & PTE.V) === 0 || (pteLow & (PTE.R | PTE.W)) === PTE.W) return PAGE_FAULT[access];
-      const reserved = this.hasKeys ? PTE_RESERVED_HIGH & ~PTE_KEY_MASK_HIGH : PTE_RESERVED_HIGH;
       if ((pteHigh & reserved) !== 0) return PAGE_FAULT[access];
-      ppnLow = pteLow >>> 10;
-      ppnHigh = pteHigh & PPN_HIGH_MASK;
+      const nextLow = pteLow >>> 10;
+      const nextHigh = pteHigh & PPN_HIGH_MASK;
       if ((pteLow & (PTE.R | PTE.X)) === 0) {
-        // Step 4. A, D and U are reserved in a pointer to the next level.
+        // Step 4. A, D, U, N and PBMT are reserved in a pointer to the next level.
         if ((pteLow & (PTE.A | PTE.D | PTE.U)) !== 0) return PAGE_FAULT[access];
+        if ((pteHigh & (PTE_N_HIGH | PTE_PBMT_HIGH)) !== 0) return PAGE_FAULT[access];
+        ppnLow = nextLow;
+        ppnHigh = nextHigh;
+        level -= 1;
         continue;
       }
-      // Step 5, misaligned superpage.
-      const below = level === 2 ? 0x3ffff : level === 1 ? 0x1ff : 0;
-      if ((ppnLow & below) !== 0) return PAGE_FAULT[access];
+      if ((pteHigh & PTE_PBMT_HIGH) === PTE_PBMT_HIGH) return PAGE_FAULT[access];
+      // The part of the PPN that comes from the address: of a superpage (step 5), or of a NAPOT range.
+      let below = level === 0 ? 0 : level === 1 ? 0x1ff : level === 2 ? 0x3ffff : PPN_LOW_MASK;
+      const belowHigh = level === 3 ? 0x1f : 0;
+      let isNapot = false;
+      if (pteHigh < 0) {
+        if (level !== 0 || (nextLow & NAPOT_PPN_MASK) !== NAPOT_64K) return PAGE_FAULT[access];
+        isNapot = true;
+        below = NAPOT_PPN_MASK;
+      } else if ((nextLow & below) !== 0 || (nextHigh & belowHigh) !== 0) return PAGE_FAULT[access];
       // Step 6. Permission of the leaf, given privilege, SUM, MXR and keys.
-      const leaf = this.#rightsOf(pteLow, pteHigh, mode);
       const needed = access === 'load' ? PTE.R : access === 'store' ? PTE.W : PTE.X;
-      if ((leaf & needed) === 0) return PAGE_FAULT[access];
-      // Step 7, Svade.
-      if ((pteLow & PTE.A) === 0 || (access === 'store' && (pteLow & PTE.D) === 0))
-        return PAGE_FAULT[access];
+      if ((this.#rightsOf(pteLow, pteHigh, mode) & needed) === 0) return PAGE_FAULT[access];
+      // Step 7. Svade wants a fault; Svadu sets the bits unless the entry has changed, else looks again.
+      const used = access === 'store' ? PTE.A | PTE.D : PTE.A;
+      if ((pteLow & used) !== used) {
+        if ((menvcfg & MENVCFG_HIGH.ADUE) === 0) return PAGE_FAULT[access];
+        const slot = addressOf(ppnLow, ppnHigh) + vpn * 8;
+        if (asksPmp && !this.pmp.allows(slot, 8, 'store', PRIVILEGE.S)) return ACCESS_FAULT[access];
+        const host = table + vpn * 8;
+        if (this.#core.compareExchange64(host, pteLow, pteHigh, pteLow | used, pteHigh) === 0)
+          continue;
+        pteLow |= used;
+      }
       // Step 9.
-      this.#locate(ppnLow | ((low >>> 12) & below), ppnHigh, low);
-      this.#leafLow = leaf;
-      this.#level = level;
+      const pageLow = (low >>> 12) | ((high & 3) << 20);
+      this.#locate(
+        (nextLow & ~below) | (pageLow & below),
+        nextHigh | ((high >> 2) & belowHigh),
+        low,
+      );
+      this.#leafLow = this.#rightsOf(pteLow, pteHigh, mode);
+      this.#level = isNapot ? SHAPE_NAPOT : level;
       return NO_FAULT;
     }
     // A pointer at the last level.
@@ -679,10 +725,10 @@ export class Translation {
       words[entry + DATA_SHAPE] = shape;
       this.#markFilled(context, (low >>> 12) & (DATA_TLB_ENTRIES - 1));
     }
-    if (this.#level > 0) {
-      const cell = 2 * context + this.#level - 1;
-      this.#superpages[cell] =
-        (this.#superpages[cell] as number) | superpageBit(low, high, this.#level);
+    if (this.#level !== 0) {
+      const kind = kindOf(shape);
+      const cell = LARGE_KINDS * context + kind - 1;
+      this.#large[cell] = (this.#large[cell] as number) | largeBit(kind, low, high);
     }
     this.misses += 1;
     return true;
@@ -692,18 +738,36 @@ export class Translation {
 /** The position of the lowest bit that is set. */
 const lowestBit = (bits: number): number => 31 - Math.clz32(bits & -bits);
 
+/** The part of an address that selects the entry in a table of a level. */
+const vpnOf = (level: number, low: number, high: number): number =>
+  (level === 0
+    ? low >>> 12
+    : level === 1
+      ? low >>> 21
+      : level === 2
+        ? (high << 2) | (low >>> 30)
+        : high >>> 7) & 0x1ff;
+
 /** The address of a page; beyond 2^53 inexact, but nothing is there. */
 const addressOf = (ppnLow: number, ppnHigh: number): number => (ppnHigh * 2 ** 22 + ppnLow) * 4096;
 
-/** Whether an entry's tag lies in the same superpage as an address. */
+/** Whether an entry's tag lies in the same large leaf as an address. */
 const isInSame = (
   words: Int32Array,
   tag: number,
   shift: number,
   low: number,
   high: number,
-): boolean => words[tag + 1] === high && (words[tag] as number) >>> shift === low >>> shift;
+): boolean => {
+  const [tagLow, tagHigh] = [words[tag] as number, words[tag + 1] as number];
+  return shift >= 32
+    ? tagHigh >>> (shift - 32) === high >>> (shift - 32)
+    : tagHigh === high && tagLow >>> shift === low >>> shift;
+};
 
-/** The bit that stands for the superpage of a level that holds an address. */
-const superpageBit = (low: number, high: number, level: number): number =>
-  1 << ((level === 2 ? (high << 2) | (low >>> 30) : (low >>> 21) ^ high) & 31);
+/** The bit that stands for the large leaf of a kind that holds an address. */
+const largeBit = (kind: number, low: number, high: number): number => {
+  const shift = KIND_SHIFT[kind] as number;
+  const number = shift >= 32 ? high >>> (shift - 32) : (low >>> shift) ^ (high << (32 - shift));
+  return 1 << (number & 31);
+};

@@ -8,7 +8,7 @@ import { signalHart } from '../machine/hart-lines.ts';
 import type { Hart, MachineMode } from '../machine/hart.ts';
 import type { Machine } from '../machine/machine.ts';
 import { PMP } from '../machine/pmp.ts';
-import { CAUSE, MSTATUS_BITS } from '../machine/translation.ts';
+import { CAUSE, MENVCFG_HIGH, MSTATUS_BITS } from '../machine/translation.ts';
 import { parseAddress } from '../policy/contexts.ts';
 import { CALL, CORDON_EID, STATUS } from './abi.ts';
 import {
@@ -45,7 +45,8 @@ const A7 = 17;
 /** Everything but ecall from S and M: what firmware delegates to a kernel that looks after itself. */
 const FOREIGN_EXCEPTIONS = 0xb1ff & ~(1 << CAUSE.ECALL_S);
 const SFENCE_VMA = 0x12000073;
-const SFENCE_MASK = 0xfe007fff;
+/** Of `sfence.vma` and `sinval.vma`, which differ in bit 26. */
+const SFENCE_MASK = 0xfa007fff;
 
 /** A mark that the guest set in a measurement. */
 export type MarkListener = (hart: Hart, id: number, value: number) => void;
@@ -102,7 +103,9 @@ export class Monitor implements MachineMode {
       signalHart(this.machine.words, this.machine.parts.plan, hart.id, PENDING.STOP);
     this.shared.paging.chargeTo(hart);
     hart.writeCsr(CSR.mcounteren, CORE_COUNTERS, 0);
-    hart.writeCsr(CSR.menvcfg, 0, 1 << 31);
+    const { STCE, PBMTE } = MENVCFG_HIGH;
+    // Of page tables that are the monitor's own nobody else chooses memory types.
+    hart.writeCsr(CSR.menvcfg, 0, this.isSeparated ? STCE : STCE | PBMTE);
     hart.setX(A0, hart.id, 0);
     hart.setX(A1, argumentLow, argumentHigh);
     Atomics.store(this.shared.tables.hsm, hart.id, HSM.STARTED);

@@ -4,9 +4,10 @@
  */
 import { IRQ } from '../machine/csr-numbers.ts';
 import type { Hart } from '../machine/hart.ts';
+import type { Uart } from '../machine/devices/uart.ts';
 import { setInterruptLine } from '../machine/hart-lines.ts';
 import { EXIT_REASON } from '../machine/memory-plan.ts';
-import { RAM_BASE, UART } from '../machine/physical-map.ts';
+import { RAM_BASE } from '../machine/physical-map.ts';
 import { STATUS } from './abi.ts';
 import { CODE_FENCE } from './fence.ts';
 import { RAM_FRAME } from './paging.ts';
@@ -26,6 +27,9 @@ export const EID = {
   SRST: 0x53525354,
   DBCN: 0x4442434e,
 } as const;
+
+/** Functions of the debug console. */
+const CONSOLE = { WRITE: 0, READ: 1, WRITE_BYTE: 2 } as const;
 
 const SPEC_VERSION = 2 << 24;
 /** No number is assigned to us; the value is outside those that are. */
@@ -79,10 +83,10 @@ export class Sbi {
       case EID.DBCN:
         return this.#console(hart, func);
       case EID.PUTCHAR:
-        this.#put(hart, hart.xLow(A0) & 0xff);
+        this.#uart.put(hart.xLow(A0) & 0xff);
         return { status: 0, value: 0, legacy: true };
       case EID.GETCHAR:
-        return { status: -1, value: 0, legacy: true };
+        return { status: this.#uart.take(), value: 0, legacy: true };
       case EID.SHUTDOWN:
         this.#shared.machine.stop(EXIT_REASON.POWER_OFF, 0, hart.id);
         return { status: 0, value: 0, legacy: true };
@@ -238,31 +242,40 @@ export class Sbi {
     return ok();
   }
 
-  #put(hart: Hart, byte: number): void {
-    this.#shared.machine.board.bus.store(UART.base, 1, byte, hart.id);
+  get #uart(): Uart {
+    return this.#shared.machine.board.uart;
   }
 
   #console(hart: Hart, func: number): SbiAnswer {
-    if (func === 2) {
-      this.#put(hart, hart.xLow(A0) & 0xff);
-      return ok();
-    }
-    if (func !== 0) return func === 1 ? ok(0) : fail(STATUS.NOT_SUPPORTED);
-    const bytes = hart.x(A0);
+    if (func === CONSOLE.WRITE_BYTE)
+      return this.#uart.put(hart.xLow(A0) & 0xff) ? ok() : fail(STATUS.FAILED);
+    if (func !== CONSOLE.WRITE && func !== CONSOLE.READ) return fail(STATUS.NOT_SUPPORTED);
+    const sizeBytes = hart.x(A0);
     const start = hart.x(A0 + 1);
-    const { plan } = this.#shared.machine.parts;
+    const { machine } = this.#shared;
+    const { plan } = machine.parts;
     const offset = start - RAM_BASE;
-    if (bytes < 0 || offset < 0 || offset + bytes > plan.ramBytes || hart.x(A0 + 2) !== 0)
+    if (sizeBytes < 0 || offset < 0 || offset + sizeBytes > plan.ramBytes || hart.x(A0 + 2) !== 0)
       return fail(STATUS.INVALID_PARAM);
-    const size = Math.min(bytes, 4096);
-    // The caller is the core: nothing is printed for it that it could not read itself.
-    if (!this.#isOfCore(start, size)) return fail(STATUS.DENIED);
-    for (let n = 0; n < size; n++)
-      this.#put(hart, this.#shared.machine.bytes[plan.ram + offset + n] as number);
-    return ok(size);
+    // One call is short: the hart takes no interrupt meanwhile. The kernel asks again for the rest.
+    const size = Math.min(sizeBytes, 4096);
+    // The caller is the core: nothing is printed for it that it could not read, or read into what it
+    // could not write.
+    const isRead = func === CONSOLE.READ;
+    if (!this.#isOfCore(start, size, isRead)) return fail(STATUS.DENIED);
+    const at = plan.ram + offset;
+    let done = 0;
+    for (; done < size; done++) {
+      if (isRead) {
+        const byte = this.#uart.take();
+        if (byte < 0) break;
+        machine.bytes[at + done] = byte;
+      } else if (!this.#uart.put(machine.bytes[at + done] as number)) break;
+    }
+    return ok(done);
   }
 
-  #isOfCore(start: number, bytes: number): boolean {
+  #isOfCore(start: number, bytes: number, isWritten: boolean): boolean {
     if (this.#shared.config.contexts === undefined || this.#shared.config.mechanism === 'none')
       return true;
     const { frames } = this.#shared;
@@ -272,7 +285,7 @@ export class Sbi {
       const isMine =
         type === FRAME.CORE ||
         type === FRAME.USER ||
-        (type === FRAME.PRIVATE && frames.owner(frame) === 0);
+        (!isWritten && type === FRAME.PRIVATE && frames.owner(frame) === 0);
       if (!isMine) return false;
     }
     return true;

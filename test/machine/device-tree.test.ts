@@ -56,7 +56,7 @@ describe('the machine’s devicetree', () => {
     const root = rootOf();
     expect(at(root, '/cpus').children.map(({ name }) => name)).toEqual(['cpu@0', 'cpu@1', 'cpu@2']);
     expect(numbers(root, '/cpus', 'timebase-frequency')).toEqual([10_000_000]);
-    expect(strings(root, '/cpus/cpu@2', 'mmu-type')).toEqual(['riscv,sv39']);
+    expect(strings(root, '/cpus/cpu@2', 'mmu-type')).toEqual(['riscv,sv48']);
     const phandles = [0, 1, 2].map((hart) =>
       numbers(root, `/cpus/cpu@${hart}/interrupt-controller`, 'phandle'),
     );
@@ -144,7 +144,7 @@ describe('the machine’s devicetree', () => {
         readCells(properties[name] ?? new Uint8Array(0)),
       ),
     );
-    expect(used).toHaveLength(4);
+    expect(used).toHaveLength(5);
     expect(used.filter((phandle) => !phandles.has(phandle))).toEqual([]);
   });
 

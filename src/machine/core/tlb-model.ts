@@ -38,6 +38,7 @@ export const ModelTlb = layout('ModelTlb', {
   l1Entries: word.doc('entries of each first level; 0: nothing is modelled'),
   l2Entries: word.doc('entries of the second level, a power of two; 0: none'),
   asid: word.doc('tag of new entries; -1: no translation is on'),
+  levels: word.doc('levels of the page tables, which a walk to a page reads'),
   turn: i32Array(2).doc('next victim of the fetch and of the data level'),
   last: i64Array(2).doc('key of the last access of each level'),
   l1: i64Array(2 * MODEL_L1_MAX),
@@ -52,6 +53,8 @@ export const MODEL_OFFSET: number = TLB_OFFSET + TLB_CONTEXTS * TLB_BYTES;
 export const SHAPE_GLOBAL = 4;
 /** No translation was made: M-mode, or Bare. A hardware TLB is not asked. */
 export const SHAPE_UNTRANSLATED = 8;
+/** A piece of a NAPOT range of 64 KiB. The modelled TLB keeps it as the page it is cut into. */
+export const SHAPE_NAPOT = 16;
 
 const at = ModelTlb.offset;
 const field = (name: keyof typeof at): number => MODEL_OFFSET + at[name];
@@ -83,7 +86,7 @@ export function modelFunctions(): FunctionBuilder[] {
     block(done, [
       when(i32.lt_s(load('i32', 4, false, hart, field('asid')), i32.const(0)), [br(done)]),
       when(i32.and(shape, i32.const(SHAPE_UNTRANSLATED)), [br(done)]),
-      // The page number (at most 27 significant bits and the sign), its size, and the ASID.
+      // The page number (at most 36 significant bits and the sign), its size, and the ASID.
       set(key, i64.and(i64.shr_u(va, pageShift), i64.const((1n << 40n) - 1n))),
       set(key, i64.or(key, i64.shl(i64.extend_u(i32.and(shape, i32.const(3))), i64.const(40)))),
       when(i32.eqz(i32.and(shape, i32.const(SHAPE_GLOBAL))), [set(key, i64.or(key, asidBits))]),
@@ -114,7 +117,10 @@ export function modelFunctions(): FunctionBuilder[] {
         ),
         set(end, i32.add(i32.mul(level, i32.const(MODEL_L1_MAX)), end)),
         store('i64', 8, i32.add(hart, i32.shl(end, i32.const(3))), key, field('l1')),
-        set(levels, i32.sub(i32.const(3), i32.and(shape, i32.const(3)))),
+        set(
+          levels,
+          i32.sub(load('i32', 4, false, hart, field('levels')), i32.and(shape, i32.const(3))),
+        ),
         when(
           i32.eqz(load('i32', 4, false, hart, field('l2Entries'))),
           [...count('tlbMisses', i32.const(1)), ...count('walkLevels', levels)],

@@ -13,6 +13,7 @@ import { Aclint, AclintState } from './aclint.ts';
 import { Dma, type DmaHooks, type GuestRam } from './dma.ts';
 import { attachDrive, type DriveHandle } from './drive.ts';
 import { Finisher, FinisherState } from './finisher.ts';
+import { GoldfishRtc, RtcState } from './goldfish-rtc.ts';
 import { Plic, PlicState } from './plic.ts';
 import { Uart, UartState, type ConsoleEnd } from './uart.ts';
 import { createBlockBackend } from './virtio/block.ts';
@@ -35,6 +36,7 @@ type BoardFields = {
   aclint: StateOf<typeof AclintState>;
   plic: StateOf<typeof PlicState>;
   uart: StateOf<typeof UartState>;
+  rtc: StateOf<typeof RtcState>;
   virtio: Field<View<SlotFields>>;
   network: StateOf<typeof NetworkState>;
   entropy: StateOf<typeof EntropyState>;
@@ -46,6 +48,7 @@ export const BoardState: Layout<BoardFields> = layout('BoardState', {
   aclint: AclintState,
   plic: PlicState,
   uart: UartState,
+  rtc: RtcState,
   virtio: VirtioSlots,
   network: NetworkState,
   entropy: EntropyState,
@@ -85,6 +88,8 @@ export const slotsOf = (peripherals: Peripherals): number[] => [
 export interface BoardDeps extends Peripherals {
   readonly harts: number;
   readonly clock: Clock;
+  /** Milliseconds since 1970 at which the machine started. */
+  readonly epochMs: number;
   readonly lines: InterruptLines;
   readonly ram: GuestRam;
   /** What the machine wants to know, or to decide, of the devices' accesses to RAM. */
@@ -101,6 +106,7 @@ export interface Board {
   readonly aclint: Aclint;
   readonly plic: Plic;
   readonly uart: Uart;
+  readonly rtc: GoldfishRtc;
   readonly virtio: readonly VirtioMmio[];
   /** The host's end of the network's wire; undefined without a network. */
   readonly wire: WireEnd | undefined;
@@ -119,6 +125,7 @@ export function createBoard(memory: SharedArrayBuffer, byteOffset: number, deps:
   const aclint = new Aclint(memory, at('aclint'), deps);
   const finisher = new Finisher(memory, at('finisher'), deps);
   const uart = new Uart(memory, at('uart'), { interrupts: plic });
+  const rtc = new GoldfishRtc(memory, at('rtc'), { ...deps, interrupts: plic });
   const dma = new Dma(deps.ram, deps.dma);
   const network = new Network(memory, at('network'));
   const virtioConsole = new VirtioConsole(memory, at('virtioConsole'));
@@ -136,11 +143,12 @@ export function createBoard(memory: SharedArrayBuffer, byteOffset: number, deps:
   });
   const slot = (index: number): VirtioMmio => virtio[index] as VirtioMmio;
   return {
-    bus: new Bus([plic, aclint, finisher, uart, ...virtio]),
+    bus: new Bus([plic, aclint, finisher, uart, rtc, ...virtio]),
     finisher,
     aclint,
     plic,
     uart,
+    rtc,
     virtio,
     wire: deps.hasNetwork === true ? network.wireEnd(slot(VIRTIO_SLOT.NETWORK)) : undefined,
     virtioConsole:
@@ -149,7 +157,7 @@ export function createBoard(memory: SharedArrayBuffer, byteOffset: number, deps:
         : undefined,
     reset: () => {
       // The PLIC first: the others lower their lines at it.
-      for (const device of [plic, aclint, finisher, uart, ...virtio, network, virtioConsole])
+      for (const device of [plic, aclint, finisher, uart, rtc, ...virtio, network, virtioConsole])
         device.reset();
       EntropyState.at(memory, at('entropy')).blocks.store(0);
     },

@@ -195,6 +195,13 @@ export class Uart implements Device {
     return this.#exclusive(() => this.#output.put(byte));
   }
 
+  /** A byte that has come over the line, for firmware; -1 if there is none. */
+  take(): number {
+    return this.#exclusive(() =>
+      this.#state.rxCount.load() > 0 ? this.#receive() : this.#input.take(),
+    );
+  }
+
   load(offset: number): number {
     return this.#exclusive(() => this.#read(offset), offset === RBR || offset === LSR);
   }

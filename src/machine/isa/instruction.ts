@@ -39,6 +39,8 @@ export const EXIT = {
   HOT: 18,
   /** The translated region at pc has to be validated for the present regime. */
   UNPROVEN: 19,
+  /** The fences of Svinval. */
+  SFENCE_INVAL: 20,
 } as const;
 export type Exit = (typeof EXIT)[keyof typeof EXIT];
 

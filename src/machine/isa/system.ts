@@ -52,4 +52,8 @@ export const SYSTEM: readonly Instruction[] = [
   system('sret', 0x10200073, EXIT.SRET),
   system('wfi', 0x10500073, EXIT.WFI),
   system('sfence.vma', 0x12000073, EXIT.SFENCE_VMA, 0xfe007fff),
+  // "Svinval", vol. II. Each sinval.vma acts at once, so the fences around it have nothing left to do.
+  system('sinval.vma', 0x16000073, EXIT.SFENCE_VMA, 0xfe007fff),
+  system('sfence.w.inval', 0x18000073, EXIT.SFENCE_INVAL),
+  system('sfence.inval.ir', 0x18100073, EXIT.SFENCE_INVAL),
 ];

@@ -68,6 +68,7 @@ export function createMachine(options: Partial<BoardDeps> = {}): TestMachine {
   const deps: BoardDeps = {
     harts: 2,
     clock,
+    epochMs: 1_000_000,
     lines,
     ram: { memory, byteOffset: ramAt, sizeBytes: RAM_BYTES },
     deadlineMoved: (hart) => moved.push(hart),

@@ -1,4 +1,4 @@
-/** Sv39 page tables drawn by hand, in a bench's RAM. */
+/** Sv39 and Sv48 page tables drawn by hand, in a bench's RAM. */
 import { RAM, type Bench } from './bench.ts';
 
 export const V = 1n;
@@ -18,10 +18,12 @@ const POOL = RAM + 0x40_0000n;
 export class PageTables {
   readonly root: bigint;
   readonly #bench: Bench;
+  readonly #levels: 3 | 4;
   static #next = POOL;
 
-  constructor(bench: Bench) {
+  constructor(bench: Bench, levels: 3 | 4 = 3) {
     this.#bench = bench;
+    this.#levels = levels;
     this.root = this.#table();
   }
 
@@ -38,13 +40,13 @@ export class PageTables {
   }
 
   satp(asid = 0n): bigint {
-    return (8n << 60n) | (asid << 44n) | (this.root >> 12n);
+    return (BigInt(this.#levels + 5) << 60n) | (asid << 44n) | (this.root >> 12n);
   }
 
   /** Where the entry of a level lies that translates an address; tables above it are made. */
   entry(va: bigint, level: number): bigint {
     let table = this.root;
-    for (let at = 2; ; at--) {
+    for (let at = this.#levels - 1; ; at--) {
       const slot = table + 8n * ((va >> BigInt(12 + 9 * at)) & 511n);
       if (at === level) return slot;
       let pte = this.#bench.read(slot, 8);

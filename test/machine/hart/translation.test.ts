@@ -342,12 +342,15 @@ describe.each(CORES)('on the %s core', (_, core) => {
       return bench.x('a2');
     };
 
-    it.each(['sfence.vma', 'sfence.vma a1', 'sfence.vma zero, t2', 'sfence.vma a1, t2'])(
-      '%s makes a new leaf visible, page or superpage',
-      (fence) => {
-        expect([remapped(fence), remapped(fence, RWX, 1)]).toEqual([0x2222n, 0x2222n]);
-      },
-    );
+    it.each([
+      'sfence.vma',
+      'sfence.vma a1',
+      'sfence.vma zero, t2',
+      'sfence.vma a1, t2',
+      'sfence.w.inval\n sinval.vma a1, t2\n sfence.inval.ir',
+    ])('%s makes a new leaf visible, page or superpage', (fence) => {
+      expect([remapped(fence), remapped(fence, RWX, 1)]).toEqual([0x2222n, 0x2222n]);
+    });
 
     it('for another address or ASID leaves the old one in use', () => {
       expect(remapped('nop')).toBe(0x1111n);

@@ -70,6 +70,9 @@ sret                   = 0001000 00010 00000 000 00000 1110011
 mret                   = 0011000 00010 00000 000 00000 1110011
 wfi                    = 0001000 00101 00000 000 00000 1110011
 sfence.vma rs1,rs2     = 0001001 rs2 rs1 000 00000 1110011
+sinval.vma rs1,rs2     = 0001011 rs2 rs1 000 00000 1110011
+sfence.w.inval         = 0001100 00000 00000 000 00000 1110011
+sfence.inval.ir        = 0001100 00001 00000 000 00000 1110011
 mul      rd,rs1,rs2    = 0000001 rs2 rs1 000 rd 0110011
 mulh     rd,rs1,rs2    = 0000001 rs2 rs1 001 rd 0110011
 mulhsu   rd,rs1,rs2    = 0000001 rs2 rs1 010 rd 0110011
@@ -477,7 +480,8 @@ function expand(mnemonic: string, operands: string[]): string[] {
     case 'fence':
       return [operands.length === 0 ? 'fence iorw,iorw' : `fence ${a},${b}`];
     case 'sfence.vma':
-      return [`sfence.vma ${a === '' ? 'zero' : a},${b === '' ? 'zero' : b}`];
+    case 'sinval.vma':
+      return [`${mnemonic} ${a === '' ? 'zero' : a},${b === '' ? 'zero' : b}`];
     default:
       return [`${mnemonic} ${[a, b, c].filter((operand) => operand !== '').join(',')}`];
   }
