@@ -200,8 +200,9 @@ export const DECODED_PAGE_BYTES: number = (PARCELS_PER_PAGE + 1) * RECORD_BYTES;
 export const DataEntry = layout('DataEntry', {
   readTag: i64,
   writeTag: i64,
-  page: i32.doc('linear-memory address of the page'),
+  addend: i32.doc('the linear-memory address less the low half of the virtual one'),
   shape: i32.doc('level of the leaf in bits 0-1, SHAPE flags above; for the modelled TLB'),
+  unused: bytes(8, 8).doc('an entry is found with a shift, which wants a power of two'),
 });
 
 /**

@@ -93,7 +93,6 @@ class RegionWriter {
   #written = 0;
   readonly #tlb: Local;
   readonly #address: Local;
-  readonly #tagged: Local;
   readonly #entry: Local;
   readonly #pc: Local;
   readonly #end: Local;
@@ -110,7 +109,6 @@ class RegionWriter {
     this.#left = fn.param(1);
     this.#tlb = fn.local('i32');
     this.#address = fn.local('i64');
-    this.#tagged = fn.local('i64');
     this.#entry = fn.local('i32');
     this.#pc = fn.local('i64');
     this.#end = fn.local('i32');
@@ -381,12 +379,12 @@ class RegionWriter {
 
   #host(): Expr {
     return i32.add(
-      load('i32', 4, false, this.#entry, DataEntry.offset.page),
-      i32.wrap(this.#tagged),
+      load('i32', 4, false, this.#entry, DataEntry.offset.addend),
+      i32.wrap(this.#address),
     );
   }
 
-  /** Finds the TLB entry of `address`, filling it if need be; the distance in its page is then in `tagged`. */
+  /** Finds the TLB entry of `address`, filling it if need be; it is in `entry`. */
   #translate(
     tag: 'readTag' | 'writeTag',
     bytes: Width,
@@ -397,16 +395,15 @@ class RegionWriter {
       load('i64', 8, false, this.#entry, DataEntry.offset[tag]),
       this.#address,
     );
+    const isMiss = i64.gt_u(distance, i64.const(4096 - bytes));
     return [
       set(this.#entry, dataEntry(this.#tlb, this.#address)),
-      set(this.#tagged, distance),
-      unlikely(i64.gt_u(this.#tagged, i64.const(4096 - bytes)), [
+      unlikely(isMiss, [
         store('i64', 8, this.#hart, this.#address, at.faultAddress),
         when(
           call('fill', 'i32', i32.const(bytes | (tag === 'writeTag' ? FILL_STORE : 0))),
           this.#giveUp(instruction, rest),
         ),
-        set(this.#tagged, distance),
       ]),
     ];
   }
