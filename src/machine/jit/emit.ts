@@ -39,6 +39,7 @@ import {
 } from '../wasm/ir.ts';
 import type { Instruction } from './code.ts';
 import type { Block, Edge } from './discover.ts';
+import { groupAccesses, type AccessGroup } from './groups.ts';
 import type { Shape } from './structure.ts';
 
 /** Argument of the imported `fill`: the width of the access, and this if it is a store. */
@@ -97,6 +98,8 @@ class RegionWriter {
   readonly #pc: Local;
   readonly #end: Local;
   readonly #target: Local;
+  /** Where the groups of the present block are in linear memory. */
+  readonly #groupHosts: Local[] = [];
   readonly #out = label('out');
   readonly #labels: Label[];
   readonly #dispatch = label('dispatch');
@@ -193,8 +196,18 @@ class RegionWriter {
     const counted = body.length + ('at' in end ? 1 : 0);
     const code: Stmt[] = [];
     if (counted > 0) code.push(set(this.#left, i32.sub(this.#left, i32.const(counted))));
-    for (const [n, instruction] of body.entries())
-      this.#instruction(instruction, counted - n, code);
+    const groups = groupAccesses(body);
+    const begun = new Set<AccessGroup>();
+    for (const [n, instruction] of body.entries()) {
+      const group = groups[n];
+      if (group === undefined) {
+        this.#instruction(instruction, counted - n, code);
+        continue;
+      }
+      if (!begun.has(group)) code.push(...this.#translateGroup(group));
+      begun.add(group);
+      this.#grouped(instruction, group, counted - n, code);
+    }
     this.#finish(block, code);
     return code;
   }
@@ -406,6 +419,47 @@ class RegionWriter {
         ),
       ]),
     ];
+  }
+
+  #groupHost({ index }: AccessGroup): Local {
+    return (this.#groupHosts[index] ??= this.#fn.local('i32'));
+  }
+
+  /** Looks the first byte of a group up; its linear-memory address, or 0 if the TLB does not hold it all. */
+  #translateGroup(group: AccessGroup): Stmt[] {
+    const base = this.#read(group.base);
+    const host = this.#groupHost(group);
+    const tag = group.isStore ? 'writeTag' : 'readTag';
+    const distance = i64.xor(
+      load('i64', 8, false, this.#entry, DataEntry.offset[tag]),
+      this.#address,
+    );
+    return [
+      set(this.#address, group.from === 0 ? base : i64.add(base, i64.const(group.from))),
+      set(this.#entry, dataEntry(this.#tlb, this.#address)),
+      set(host, this.#host()),
+      unlikely(i64.gt_u(distance, i64.const(4096 - (group.to - group.from))), [
+        set(host, i32.const(0)),
+      ]),
+    ];
+  }
+
+  /** A member of a group: at its distance from the group's address, or on its own. */
+  #grouped(instruction: Instruction, group: AccessGroup, rest: number, code: Stmt[]): void {
+    const { decoded } = instruction;
+    const { meaning } = decoded.instruction;
+    const host = this.#groupHost(group);
+    const offset = decoded.imm - group.from;
+    const alone: Stmt[] = [];
+    this.#instruction(instruction, rest, alone);
+    const together =
+      meaning.kind === 'store'
+        ? store('i64', meaning.bytes, host, this.#read(decoded.rs2), offset)
+        : meaning.kind === 'load'
+          ? this.#writeRd(instruction, load('i64', meaning.bytes, meaning.signed, host, offset))
+          : undefined;
+    if (together === undefined) throw new Error('no access, and in a group');
+    code.push(unlikely(i32.eqz(host), alone, [together]));
   }
 
   #atomic(

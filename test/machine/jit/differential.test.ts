@@ -90,21 +90,25 @@ describe.each([
   ['at once', 0],
   ['when it was met five times', 5],
 ])('code that is translated %s', (_, jitAfter) => {
-  it.each(['M', 'S'] as const)('does in %s what the interpreter does', (mode) => {
-    let [instructions, translated] = [0, 0];
-    const [plain, translating] = [new Machine(undefined), new Machine(jitAfter)];
-    for (let seed = FIRST; seed < FIRST + PROGRAMS; seed++) {
-      const wanted = plain.execute(seed, mode);
-      const got = translating.execute(seed, mode);
-      expect({ seed, ...got }).toEqual({ seed, ...wanted });
-      translating.bench.hart.settleCounters();
-      instructions += got.instructions;
-      translated += translating.bench.hart.counter('regionInstructions');
-    }
-    const { jit } = translating.bench.hart;
-    expect(jit?.statistics.regions).toBeGreaterThan(PROGRAMS);
-    expect(jit?.statistics.failures).toBe(0);
-    // What is translated is executed.
-    expect(translated / instructions).toBeGreaterThan(0.1);
-  }, 600_000);
+  it.each(['M', 'S'] as const)(
+    'does in %s what the interpreter does',
+    (mode) => {
+      let [instructions, translated] = [0, 0];
+      const [plain, translating] = [new Machine(undefined), new Machine(jitAfter)];
+      for (let seed = FIRST; seed < FIRST + PROGRAMS; seed++) {
+        const wanted = plain.execute(seed, mode);
+        const got = translating.execute(seed, mode);
+        expect({ seed, ...got }).toEqual({ seed, ...wanted });
+        translating.bench.hart.settleCounters();
+        instructions += got.instructions;
+        translated += translating.bench.hart.counter('regionInstructions');
+      }
+      const { jit } = translating.bench.hart;
+      expect(jit?.statistics.regions).toBeGreaterThan(PROGRAMS);
+      expect(jit?.statistics.failures).toBe(0);
+      // What is translated is executed.
+      expect(translated / instructions).toBeGreaterThan(0.1);
+    },
+    600_000,
+  );
 });

@@ -69,7 +69,8 @@ export function randomProgram(seed: number): RandomProgram {
   const instruction = (): string[] => {
     const kind = dice.below(100);
     if (kind < 30) return [`${dice.one(OPERATIONS)} ${reg()}, ${reg()}, ${reg()}`];
-    if (kind < 45) return [`${dice.one(IMMEDIATES)} ${reg()}, ${reg()}, ${dice.below(4096) - 2048}`];
+    if (kind < 45)
+      return [`${dice.one(IMMEDIATES)} ${reg()}, ${reg()}, ${dice.below(4096) - 2048}`];
     if (kind < 50) return [`${dice.one(SHIFTS)} ${reg()}, ${reg()}, ${dice.below(64)}`];
     if (kind < 62) return [`${dice.one(LOADS)} ${reg()}, ${dice.below(512) - 16}(s0)`];
     if (kind < 70) return [`${dice.one(STORES)} ${reg()}, ${dice.below(512)}(s0)`];
