@@ -15,6 +15,7 @@ import {
   HART_STATE,
   HartBlock,
   MODEL_COUNTS,
+  MOST_AT_ONCE,
   PENDING,
   PRIVILEGE,
   wordOf,
@@ -68,9 +69,6 @@ export interface HartEnvironment {
   readonly htif?: Htif;
   readonly machineMode?: MachineMode;
 }
-
-/** The core counts in 32 bits. */
-const MAX_BURST = 2 ** 30;
 
 /** Returns of the core that one run allows beyond its instructions. */
 const MOST_RETURNS = 10_000;
@@ -323,7 +321,6 @@ export class Hart implements CsrOwner {
   /** Reset state (vol. II §3.4): M-mode, everything off, at the given address. */
   reset(pcLow: number, pcHigh: number): void {
     this.words.fill(0, this.#block, this.#block + HartBlock.sizeBytes / 4);
-    this.jit?.reset();
     this.#setMode(PRIVILEGE.M);
     this.#put(MSTATUS, 0, MSTATUS_HIGH);
     this.#put(STIMECMP, -1, -1);
@@ -344,6 +341,7 @@ export class Hart implements CsrOwner {
    */
   run(limit: number): RunEnd {
     this.state = HART_STATE.RUNNING;
+    this.jit?.begin();
     this.#serve(PENDING.FENCE);
     this.translation.select();
     const end = this.#execute(limit);
@@ -364,7 +362,7 @@ export class Hart implements CsrOwner {
       const left = target - this.instret;
       if (++returns > limit + MOST_RETURNS) return 'limit';
       if (left <= 0) return 'limit';
-      const reason = this.core.run(this.base, Math.min(left, MAX_BURST), record);
+      const reason = this.core.run(this.base, Math.min(left, MOST_AT_ONCE - 1), record);
       record = 0;
       switch (reason) {
         case EXIT.LIMIT:

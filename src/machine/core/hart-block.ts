@@ -99,17 +99,23 @@ export const MODEL_COUNTS = [
   'walkLevels',
 ] as const satisfies readonly Counter[];
 
-/** Bits of `pending`: why the core must return to its caller. */
+/** The core runs for fewer instructions than this at a time. */
+export const MOST_AT_ONCE: number = 1 << 24;
+
+/**
+ * Bits of `pending`: why the core must return to its caller. Each is more than what a hart can have left
+ * to run, so that one comparison asks for both.
+ */
 export const PENDING = {
   /** Something in `mip` changed. */
-  INTERRUPT: 1,
+  INTERRUPT: MOST_AT_ONCE,
   /** `fenceRequest` moved. */
-  FENCE: 2,
-  STOP: 4,
+  FENCE: MOST_AT_ONCE * 2,
+  STOP: MOST_AT_ONCE * 4,
   /** Look at the timer. */
-  TIMER: 8,
+  TIMER: MOST_AT_ONCE * 8,
   /** The monitor has work for this hart. */
-  MONITOR: 16,
+  MONITOR: MOST_AT_ONCE * 16,
 } as const;
 
 /** Values of `state`. */

@@ -20,6 +20,7 @@ import {
   block as blockOf,
   br,
   call,
+  choose,
   fence,
   i32,
   i64,
@@ -54,8 +55,12 @@ export const IMPORTS: readonly FunctionImport[] = [
   { name: 'mulhu', params: ['i64', 'i64'], result: 'i64' },
 ];
 
+type AtomicMeaning = Extract<
+  Meaning,
+  { kind: 'lr' | 'sc' } | { kind: 'amo' } | { kind: 'amoLoop' }
+>;
+
 const at = HartBlock.offset;
-const HALF = i32.const(-0x80000000);
 
 /** Whether this file can say what an instruction means; if not, the interpreter executes it. */
 export function canTranslate({ decoded, raw }: Instruction): boolean {
@@ -69,6 +74,8 @@ export function canTranslate({ decoded, raw }: Instruction): boolean {
     case 'fence':
     case 'amo':
     case 'amoLoop':
+    case 'lr':
+    case 'sc':
       return true;
     case 'exit':
       return meaning.reason === EXIT.CSR && plainCsr(raw) !== undefined;
@@ -266,8 +273,9 @@ class RegionWriter {
     const back = order <= from.order;
     const poll: Stmt[] = back
       ? [
+          // Nothing pending and something left, in one (see PENDING).
           unlikely(
-            i32.or(atomicLoad('i32', this.#hart, at.pending), i32.and(this.#left, HALF)),
+            i32.lt_s(this.#left, atomicLoad('i32', this.#hart, at.pending)),
             this.#leave(pc),
           ),
         ]
@@ -373,6 +381,8 @@ class RegionWriter {
         if ((decoded.imm & both) === both) code.push(fence);
         return;
       }
+      case 'lr':
+      case 'sc':
       case 'amo':
       case 'amoLoop':
         this.#atomic(instruction, meaning, rest, code);
@@ -462,12 +472,7 @@ class RegionWriter {
     code.push(unlikely(i32.eqz(host), alone, [together]));
   }
 
-  #atomic(
-    instruction: Instruction,
-    meaning: Extract<Meaning, { kind: 'amo' | 'amoLoop' }>,
-    rest: number,
-    code: Stmt[],
-  ): void {
+  #atomic(instruction: Instruction, meaning: AtomicMeaning, rest: number, code: Stmt[]): void {
     const { bytes } = meaning;
     const t = bytes === 4 ? 'i32' : 'i64';
     const rs2 = this.#read(instruction.decoded.rs2);
@@ -479,25 +484,71 @@ class RegionWriter {
         i32.and(i32.wrap(this.#address), i32.const(bytes - 1)),
         this.#giveUp(instruction, rest),
       ),
-      ...this.#translate('writeTag', bytes, instruction, rest),
+      ...this.#translate(meaning.kind === 'lr' ? 'readTag' : 'writeTag', bytes, instruction, rest),
     );
-    if (meaning.kind === 'amo') {
-      code.push(this.#writeRd(instruction, widen(atomicRmw(t, meaning.op, this.#host(), narrow))));
+    switch (meaning.kind) {
+      case 'amo':
+        code.push(
+          this.#writeRd(instruction, widen(atomicRmw(t, meaning.op, this.#host(), narrow))),
+        );
+        return;
+      case 'amoLoop': {
+        const retry = label('retry');
+        const host = this.#fn.local('i32');
+        const old = this.#fn.local(t);
+        const value = this.#fn.local(t);
+        const result = lowerAtomic(meaning.result, old, value);
+        const seen = atomicCompareExchange(t, host, old, result);
+        code.push(
+          set(host, this.#host()),
+          set(value, narrow),
+          loop(retry, [
+            set(old, atomicLoad(t, host)),
+            when((bytes === 4 ? i32.ne : i64.ne)(seen, old), [br(retry)]),
+          ]),
+          this.#writeRd(instruction, widen(old)),
+        );
+        return;
+      }
+      default:
+        this.#reservation(instruction, meaning.kind, bytes, code);
+    }
+  }
+
+  /** LR and SC on the translated address, as the core has them. */
+  #reservation(instruction: Instruction, kind: 'lr' | 'sc', bytes: 4 | 8, code: Stmt[]): void {
+    const t = bytes === 4 ? 'i32' : 'i64';
+    const host = this.#fn.local('i32');
+    const value = this.#fn.local('i64');
+    // The width is part of what is reserved.
+    const reservation = i64.extend_u(bytes === 4 ? host : i32.or(host, i32.const(1)));
+    code.push(set(host, this.#host()));
+    if (kind === 'lr') {
+      const loaded = atomicLoad(t, host);
+      code.push(
+        set(value, bytes === 4 ? i64.extend_s(loaded) : loaded),
+        store('i64', 8, this.#hart, reservation, at.reservedAddress),
+        store('i64', 8, this.#hart, value, at.reservedValue),
+        this.#writeRd(instruction, value),
+      );
       return;
     }
-    const retry = label('retry');
-    const host = this.#fn.local('i32');
-    const old = this.#fn.local(t);
-    const value = this.#fn.local(t);
-    const swapped = atomicCompareExchange(t, host, old, lowerAtomic(meaning.result, old, value));
+    const rs2 = this.#read(instruction.decoded.rs2);
+    const expected = load('i64', 8, false, this.#hart, at.reservedValue);
+    const narrow = (wide: Expr): Expr => (bytes === 4 ? i32.wrap(wide) : wide);
+    const swapped = atomicCompareExchange(t, host, narrow(value), narrow(rs2));
     code.push(
-      set(host, this.#host()),
-      set(value, narrow),
-      loop(retry, [
-        set(old, atomicLoad(t, host)),
-        when((bytes === 4 ? i32.ne : i64.ne)(swapped, old), [br(retry)]),
-      ]),
-      this.#writeRd(instruction, widen(old)),
+      set(value, expected),
+      set(
+        value,
+        choose(
+          i64.eq(load('i64', 8, false, this.#hart, at.reservedAddress), reservation),
+          i64.extend_u((bytes === 4 ? i32.ne : i64.ne)(swapped, narrow(value))),
+          i64.const(1),
+        ),
+      ),
+      store('i64', 8, this.#hart, i64.const(0), at.reservedAddress),
+      this.#writeRd(instruction, value),
     );
   }
 
