@@ -4,12 +4,17 @@
  * All harts begin at the entry, in M-mode, with their number in a0 and the devicetree in a1, as on QEMU's
  * `virt`. Firmware finds in a2 what it is to start: OpenSBI's `struct fw_dynamic_info`
  * (docs/firmware/fw_dynamic.md); software that knows nothing of it ignores a2.
+ *
+ * Also as on `virt`, `menvcfg.ADUE` is set: kernels like xv6 neither set A and D in their page tables nor
+ * know the register. Firmware that knows it writes it anyway.
  */
 import { HART_STATE, PRIVILEGE } from '../machine/core/hart-block.ts';
+import { CSR } from '../machine/csr-numbers.ts';
 import type { Hart } from '../machine/hart.ts';
 import { loadEnclosures, loadSegments, type Enclosures } from '../machine/loader.ts';
 import type { Machine } from '../machine/machine.ts';
 import { RAM_BASE } from '../machine/physical-map.ts';
+import { MENVCFG_HIGH } from '../machine/translation.ts';
 import type { KernelImage } from './session-image.ts';
 
 export interface BareGuest extends Enclosures {
@@ -39,6 +44,7 @@ export function loadBare(machine: Machine, harts: readonly Hart[], guest: BareGu
   if (info !== undefined) machine.load(infoAt, info);
   const tree = loadEnclosures(machine, images, infoAt, guest);
   for (const hart of harts) {
+    hart.writeCsr(CSR.menvcfg, 0, MENVCFG_HIGH.ADUE);
     hart.setXNumber(A0, hart.id);
     hart.setXNumber(A1, tree);
     if (info !== undefined) hart.setXNumber(A2, infoAt);

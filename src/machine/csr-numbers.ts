@@ -4,6 +4,9 @@
 import { csrIndex, type CsrCell } from './core/hart-block.ts';
 
 export const CSR = {
+  fflags: 0x001,
+  frm: 0x002,
+  fcsr: 0x003,
   cycle: 0xc00,
   time: 0xc01,
   instret: 0xc02,
@@ -51,6 +54,52 @@ export const CSR = {
 
 /** Interrupt codes, which are also the bits of mip and mie (vol. II §3.1.9). */
 export const IRQ = { SSI: 1, MSI: 3, STI: 5, MTI: 7, SEI: 9, MEI: 11 } as const;
+/** Highest first (vol. II §3.1.9). */
+export const INTERRUPT_PRIORITY: readonly number[] = [
+  IRQ.MEI,
+  IRQ.MSI,
+  IRQ.MTI,
+  IRQ.SEI,
+  IRQ.SSI,
+  IRQ.STI,
+];
+
+/** Fields of mstatus (vol. II §3.1.6). */
+export const MSTATUS_BITS = {
+  SIE: 1 << 1,
+  MIE: 1 << 3,
+  SPIE: 1 << 5,
+  MPIE: 1 << 7,
+  SPP: 1 << 8,
+  MPP_SHIFT: 11,
+  MPP: 3 << 11,
+  /** 0 is Off, all ones Dirty, which bit 63 (SD) repeats (vol. II §3.1.6.6). */
+  FS: 3 << 13,
+  MPRV: 1 << 17,
+  SUM: 1 << 18,
+  MXR: 1 << 19,
+  TVM: 1 << 20,
+  TW: 1 << 21,
+  TSR: 1 << 22,
+} as const;
+
+/** Exception codes (vol. II, table "mcause values after trap"). */
+export const CAUSE = {
+  FETCH_MISALIGNED: 0,
+  FETCH_ACCESS: 1,
+  ILLEGAL: 2,
+  BREAKPOINT: 3,
+  LOAD_MISALIGNED: 4,
+  LOAD_ACCESS: 5,
+  STORE_MISALIGNED: 6,
+  STORE_ACCESS: 7,
+  ECALL_U: 8,
+  ECALL_S: 9,
+  ECALL_M: 11,
+  FETCH_PAGE: 12,
+  LOAD_PAGE: 13,
+  STORE_PAGE: 15,
+} as const;
 
 /** Bits 9:8 of a CSR number are the lowest privilege that may access it (vol. II §2.1). */
 export const csrPrivilege = (number: number): number => (number >> 8) & 3;
@@ -82,15 +131,11 @@ const PLAIN_WRITES: ReadonlyMap<CsrCell, number> = new Map<CsrCell, number>([
   ['mepc', -2],
 ]);
 
-/** What S sees of mstatus: SIE, SPIE, SPP, SUM and MXR; UXL is constant (vol. II §12.1.1). */
-export const SSTATUS_MASK = 0x000c_0122;
-/** Those of them that change no translation. */
-export const SSTATUS_PLAIN_BITS = 0x122;
-export const SSTATUS_SIE = 2;
+/** What S sees of mstatus: SIE, SPIE, SPP, FS, SUM and MXR; UXL is constant (vol. II §12.1.1). */
+export const SSTATUS_MASK = 0x000c_6122;
 
-/** Whether a CSR instruction sets or clears bits of sstatus, or only reads it. */
-export const isSstatusUpdate = (raw: number): boolean =>
-  raw >>> 20 === CSR.sstatus && ((raw >>> 12) & 3) !== 1;
+/** Whether a CSR instruction is about sstatus. */
+export const isSstatus = (raw: number): boolean => raw >>> 20 === CSR.sstatus;
 
 const CELL_OF_NUMBER: ReadonlyMap<number, CsrCell> = new Map(
   PLAIN_READS.map((name) => [CSR[name as keyof typeof CSR], name]),

@@ -8,6 +8,7 @@
 import type { Clock } from './clock.ts';
 import { csrWordOf, PRIVILEGE, wordOf, type CsrCell } from './core/hart-block.ts';
 import { CSR, csrPrivilege, IRQ, isReadOnlyCsr, SSTATUS_MASK } from './csr-numbers.ts';
+import { PMP_ENTRIES } from './pmp.ts';
 import {
   levelsOf,
   MENVCFG_HIGH,
@@ -22,11 +23,13 @@ const DELEGABLE_EXCEPTIONS = 0xb3ff;
 
 /** High half of mstatus: SXL and UXL are 64 bits. */
 export const MSTATUS_HIGH = 0xa;
-const MSTATUS_WRITABLE = 0x007e19aa;
+const MSTATUS_WRITABLE = 0x007e79aa;
+/** Bit 63, SD: something is Dirty; FS is all there is (vol. II §3.1.6.6). */
+const MSTATUS_HIGH_SD = 1 << 31;
 const MENVCFG_WRITABLE_HIGH = MENVCFG_HIGH.STCE | MENVCFG_HIGH.PBMTE | MENVCFG_HIGH.ADUE;
 const ENVCFG_FIOM = 1;
 /** A bit a letter (vol. II §3.1.1). */
-const MISA_LOW = [...'abcimsu'].reduce(
+const MISA_LOW = [...'abcdfimsu'].reduce(
   (all, letter) => all | (1 << (letter.charCodeAt(0) - 97)),
   0,
 );
@@ -54,12 +57,15 @@ export interface CsrOwner {
 }
 
 // Word indices within the block: constants here, so that no hot path looks a name up.
+const FFLAGS = wordOf('fflags');
+const FRM = wordOf('frm');
 const INSTRET = wordOf('instret');
 const MIP = wordOf('mip');
 const SOFTWARE_SEI = wordOf('softwareSei');
 const CYCLE_OFFSET = csrWordOf('cycleOffset');
 const INSTRET_OFFSET = csrWordOf('instretOffset');
 const MCOUNTEREN = csrWordOf('mcounteren');
+const MCOUNTINHIBIT = csrWordOf('mcountinhibit');
 const MEDELEG = csrWordOf('medeleg');
 const MENVCFG = csrWordOf('menvcfg');
 const MEPC = csrWordOf('mepc');
@@ -74,6 +80,9 @@ const SENVCFG = csrWordOf('senvcfg');
 const SEPC = csrWordOf('sepc');
 const STIMECMP = csrWordOf('stimecmp');
 const STVEC = csrWordOf('stvec');
+
+/** The bit of mcountinhibit that stops a counter: CY or IR. */
+const inhibitBit = (offset: number): number => (offset === CYCLE_OFFSET ? 1 : 4);
 
 export class CsrFile {
   readonly #hart: CsrOwner;
@@ -160,7 +169,15 @@ export class CsrFile {
   read(number: number): boolean {
     switch (number) {
       case CSR.sstatus:
-        return this.#give(this.#low(MSTATUS) & SSTATUS_MASK, 2);
+        return this.#give(this.#low(MSTATUS) & SSTATUS_MASK, 2 | this.#dirtySummary());
+      case CSR.mstatus:
+        return this.#give(this.#low(MSTATUS), MSTATUS_HIGH | this.#dirtySummary());
+      case CSR.fflags:
+        return this.#hasFloat() && this.#give(this.#low(FFLAGS), 0);
+      case CSR.frm:
+        return this.#hasFloat() && this.#give(this.#low(FRM), 0);
+      case CSR.fcsr:
+        return this.#hasFloat() && this.#give(this.#low(FFLAGS) | (this.#low(FRM) << 5), 0);
       case CSR.sie:
         return this.#give(this.#low(MIE) & this.#low(MIDELEG), 0);
       case CSR.sip:
@@ -196,8 +213,9 @@ export class CsrFile {
       case CSR.marchid:
       case CSR.mimpid:
       case CSR.mconfigptr:
-      case CSR.mcountinhibit:
         return this.#give(0, 0);
+      case CSR.mseccfg:
+        return this.#give(this.#hart.translation.pmp.mseccfg, 0);
       case CSR.mkeys:
         return this.#hart.translation.hasKeys && this.#give(this.#low(MKEYS), this.#high(MKEYS));
       case CSR.tselect:
@@ -206,19 +224,14 @@ export class CsrFile {
       case CSR.tdata1:
         return this.#give(0, 0);
     }
-    if (number >= CSR.pmpaddr0 && number < CSR.pmpaddr0 + 64) {
-      return number < CSR.pmpaddr0 + 16
-        ? this.#give(
-            this.#hart.translation.pmp.addressLow(number - CSR.pmpaddr0),
-            this.#hart.translation.pmp.addressHigh(number - CSR.pmpaddr0),
-          )
-        : this.#give(0, 0);
+    if (number >= CSR.pmpaddr0 && number < CSR.pmpaddr0 + PMP_ENTRIES) {
+      const entry = number - CSR.pmpaddr0;
+      const { pmp } = this.#hart.translation;
+      return this.#give(pmp.addressLow(entry), pmp.addressHigh(entry));
     }
-    if (number >= CSR.pmpcfg0 && number < CSR.pmpcfg0 + 16) {
-      const register = number - CSR.pmpcfg0;
-      if (register % 2 === 1) return false; // odd ones are RV32's
-      if (register > 2) return this.#give(0, 0);
-      return this.#give(this.#pmpConfigs(register * 4), this.#pmpConfigs(register * 4 + 4));
+    if (isPmpConfig(number)) {
+      const first = (number - CSR.pmpcfg0) * 4;
+      return this.#give(this.#pmpConfigs(first), this.#pmpConfigs(first + 4));
     }
     // Hardware performance counters 3 to 31 read as zero (vol. II §3.1.10).
     if ((number >= 0xb03 && number <= 0xb1f) || (number >= 0x323 && number <= 0x33f))
@@ -229,6 +242,14 @@ export class CsrFile {
     return (
       cell !== undefined && this.#give(this.#low(csrWordOf(cell)), this.#high(csrWordOf(cell)))
     );
+  }
+
+  #dirtySummary(): number {
+    return (this.#low(MSTATUS) & MSTATUS_BITS.FS) === MSTATUS_BITS.FS ? MSTATUS_HIGH_SD : 0;
+  }
+
+  #hasFloat(): boolean {
+    return (this.#low(MSTATUS) & MSTATUS_BITS.FS) !== 0;
   }
 
   /** Four PMP configurations in a word. */
@@ -256,6 +277,14 @@ export class CsrFile {
         this.#hart.translation.select();
         return;
       }
+      case CSR.fflags:
+      case CSR.frm:
+      case CSR.fcsr:
+        if (number !== CSR.frm) this.#words[this.#block + FFLAGS] = low & 0x1f;
+        if (number !== CSR.fflags)
+          this.#words[this.#block + FRM] = (number === CSR.frm ? low : low >> 5) & 7;
+        this.#words[this.#block + MSTATUS] = this.#low(MSTATUS) | MSTATUS_BITS.FS;
+        return;
       case CSR.mie:
         this.#put(MIE, low & ALL_INTERRUPTS, 0);
         return;
@@ -310,21 +339,27 @@ export class CsrFile {
       case CSR.senvcfg:
         this.#put(SENVCFG, low & ENVCFG_FIOM, 0);
         return;
+      case CSR.mseccfg:
+        this.#hart.translation.pmp.setMseccfg(low);
+        this.#hart.translation.flushAll();
+        return;
       case CSR.mkeys:
         this.#hart.setKeys(low, high);
         return;
-      case CSR.misa:
       case CSR.mcountinhibit:
+        this.#inhibit(low);
+        return;
+      case CSR.misa:
       case CSR.tselect:
       case CSR.tdata1:
         return;
     }
-    if (number >= CSR.pmpaddr0 && number < CSR.pmpaddr0 + 16) {
+    if (number >= CSR.pmpaddr0 && number < CSR.pmpaddr0 + PMP_ENTRIES) {
       this.#hart.translation.pmp.setAddress(number - CSR.pmpaddr0, low, high);
       this.#hart.translation.flushAll();
       return;
     }
-    if (number === CSR.pmpcfg0 || number === CSR.pmpcfg0 + 2) {
+    if (isPmpConfig(number)) {
       const first = (number - CSR.pmpcfg0) * 4;
       for (let n = 0; n < 8; n++) {
         this.#hart.translation.pmp.setConfig(
@@ -364,8 +399,14 @@ export class CsrFile {
     );
   }
 
+  /** Whether a counter stands still: its cell holds the count, and not what to add to instret. */
+  #isInhibited(offset: number): boolean {
+    return (this.#low(MCOUNTINHIBIT) & inhibitBit(offset)) !== 0;
+  }
+
   /** A counter: instructions retired before this one, and what software added by writing it. */
   #giveCount(offset: number): true {
+    if (this.#isInhibited(offset)) return this.#give(this.#low(offset), this.#high(offset));
     const low = (this.#words[this.#block + INSTRET] as number) >>> 0;
     const high = this.#words[this.#block + INSTRET + 1] as number;
     const sum = low + (this.#low(offset) >>> 0);
@@ -374,15 +415,40 @@ export class CsrFile {
 
   /** The next instruction reads what was written: this one adds no count (vol. II §3.1.10). */
   #setCount(offset: number, low: number, high: number): void {
+    if (this.#isInhibited(offset)) {
+      this.#put(offset, low, high);
+      return;
+    }
     this.#put(offset, 0, 0);
     this.#giveCount(offset);
     const from = (low >>> 0) - (this.low >>> 0) - 1;
     this.#put(offset, from | 0, (high - this.high - (from < 0 ? 1 : 0)) | 0);
   }
+
+  /**
+   * Stops and starts cycle and instret (vol. II §3.1.12); the others read as zero, and so do their bits.
+   * The instruction that stops a counter is the last one that it counts.
+   */
+  #inhibit(bits: number): void {
+    for (const offset of [CYCLE_OFFSET, INSTRET_OFFSET]) {
+      const bit = inhibitBit(offset);
+      const was = this.#low(MCOUNTINHIBIT) & bit;
+      if (was === (bits & bit)) continue;
+      this.#giveCount(offset);
+      const { low, high } = this;
+      this.#put(MCOUNTINHIBIT, this.#low(MCOUNTINHIBIT) ^ bit, 0);
+      const isStopping = was === 0;
+      const next = isStopping ? (low + 1) | 0 : low;
+      this.#setCount(offset, next, isStopping && next === 0 ? (high + 1) | 0 : high);
+    }
+  }
 }
 
+/** pmpcfg0 to pmpcfg14; the odd ones are RV32's. */
+const isPmpConfig = (number: number): boolean =>
+  number >= CSR.pmpcfg0 && number < CSR.pmpcfg0 + PMP_ENTRIES / 4 && number % 2 === 0;
+
 const CELL_NUMBERS: ReadonlyMap<number, CsrCell> = new Map<number, CsrCell>([
-  [CSR.mstatus, 'mstatus'],
   [CSR.medeleg, 'medeleg'],
   [CSR.mideleg, 'mideleg'],
   [CSR.mie, 'mie'],
@@ -393,6 +459,7 @@ const CELL_NUMBERS: ReadonlyMap<number, CsrCell> = new Map<number, CsrCell>([
   [CSR.mtval, 'mtval'],
   [CSR.mcounteren, 'mcounteren'],
   [CSR.menvcfg, 'menvcfg'],
+  [CSR.mcountinhibit, 'mcountinhibit'],
   [CSR.stvec, 'stvec'],
   [CSR.sscratch, 'sscratch'],
   [CSR.sepc, 'sepc'],

@@ -16,7 +16,7 @@ import {
   RECORD_BYTES,
   X_SINK,
 } from './core/hart-block.ts';
-import { isSstatusUpdate, plainCsr } from './csr-numbers.ts';
+import { isSstatus, plainCsr } from './csr-numbers.ts';
 
 /** At most this many records are made at once; a line of code ends sooner or goes on at its next use. */
 const DECODE_AHEAD = 32;
@@ -185,17 +185,19 @@ export function writeRecord(
   }
   const { instruction } = d;
   const { meaning } = instruction;
-  const rd = (d.rd === 0 ? X_SINK : d.rd) * 8;
+  const isFloat = meaning.kind.startsWith('float');
+  const writesX = !isFloat || (meaning.kind === 'float' && meaning.to === 'x');
+  const rd = (d.rd === 0 && writesX ? X_SINK : d.rd) * 8;
   let operation = operationNumber.get(instruction.base ?? instruction.name) as number;
   let rs2 = d.rs2 * 8;
-  let extra = 0;
+  let extra = isFloat ? (four ? raw : raw & 0xffff) : 0;
   if (meaning.kind === 'exit' && meaning.reason === EXIT.CSR) {
     const plain = plainCsr(raw);
     if (plain !== undefined) {
       operation = plain.isWrite ? OPERATION.CSR_WRITE : OPERATION.CSR_READ;
       rs2 = plain.cell * 8;
       extra = plain.privilege | (plain.kept << 8);
-    } else if (isSstatusUpdate(raw)) operation = OPERATION.SSTATUS;
+    } else if (isSstatus(raw)) operation = OPERATION.SSTATUS;
   }
   const target = (offset ?? NaN) + d.imm;
   const isHop = meaning.kind === 'branch' || (instruction.base ?? instruction.name) === 'jal';

@@ -8,7 +8,7 @@
  */
 import { NO_DEVICE, type Bus } from './bus.ts';
 import type { Clock } from './clock.ts';
-import { OPERATION, operationMeaning, type CoreExports } from './core/generate.ts';
+import { OPERATION, operationMeaning, type CoreExports, type TrapEnd } from './core/generate.ts';
 import {
   counterIndex,
   csrWordOf,
@@ -18,6 +18,7 @@ import {
   MOST_AT_ONCE,
   PENDING,
   PRIVILEGE,
+  TRAP_COUNTS,
   wordOf,
   X_SINK,
   type Counter,
@@ -39,9 +40,6 @@ import { Jit } from './jit/jit.ts';
 import { hartBase, type MemoryPlan } from './memory-plan.ts';
 import { RAM_BASE } from './physical-map.ts';
 import { CAUSE, levelsOf, MSTATUS_BITS, NO_FAULT, Translation } from './translation.ts';
-
-/** Highest first (vol. II §3.1.9). */
-const INTERRUPT_PRIORITY = [IRQ.MEI, IRQ.MSI, IRQ.MTI, IRQ.SEI, IRQ.SSI, IRQ.STI];
 
 /**
  * Whoever stands in for M-mode software. Without one, the guest brings its own firmware and traps to M
@@ -80,6 +78,7 @@ const at = HartBlock.offset;
 // Word indices within the block: constants here, so that no hot path looks a name up.
 const PC = wordOf('pc');
 const X = wordOf('x');
+const F = wordOf('f');
 const INSTRET = wordOf('instret');
 const MIP = wordOf('mip');
 const PENDING_WORD = wordOf('pending');
@@ -89,29 +88,18 @@ const REGION_INSTRUCTIONS = wordOf('regionInstructions');
 const FAULT_ADDRESS = wordOf('faultAddress');
 const MODE = wordOf('mode');
 const MODEL_WORD = wordOf('modelCounts');
-const COUNT_ECALLS = counterIndex.ecalls;
+const TRAP_WORD = wordOf('trapCounts');
+const IS_HOSTED = wordOf('isHosted');
 const COUNT_FENCES_ALL = counterIndex.fencesAll;
 const COUNT_FENCES_PAGE = counterIndex.fencesPage;
-const COUNT_INTERRUPTS = counterIndex.interrupts;
 const COUNT_KEY_WRITES = counterIndex.keyWrites;
 const COUNT_SATP_WRITES = counterIndex.satpWrites;
-const COUNT_TRAPS = counterIndex.traps;
 const COUNT_WFI = counterIndex.wfi;
-const MCAUSE = csrWordOf('mcause');
-const MEDELEG = csrWordOf('medeleg');
-const MEPC = csrWordOf('mepc');
-const MIDELEG = csrWordOf('mideleg');
 const MIE = csrWordOf('mie');
 const MKEYS = csrWordOf('mkeys');
 const MSTATUS = csrWordOf('mstatus');
-const MTVAL = csrWordOf('mtval');
-const MTVEC = csrWordOf('mtvec');
 const SATP = csrWordOf('satp');
-const SCAUSE = csrWordOf('scause');
-const SEPC = csrWordOf('sepc');
 const STIMECMP = csrWordOf('stimecmp');
-const STVAL = csrWordOf('stval');
-const STVEC = csrWordOf('stvec');
 
 export class Hart implements CsrOwner {
   readonly id: number;
@@ -318,10 +306,16 @@ export class Hart implements CsrOwner {
     this.words[this.#block + INSTRET + 1] = Math.floor(next / 2 ** 32);
   }
 
-  /** Reset state (vol. II §3.4): M-mode, everything off, at the given address. */
+  /**
+   * Reset state (vol. II §3.4): M-mode, everything off, at the given address. Lines that others raise stay
+   * as they are, and so does what others ask: they may do so at this very moment, and do it once.
+   */
   reset(pcLow: number, pcHigh: number): void {
-    this.words.fill(0, this.#block, this.#block + HartBlock.sizeBytes / 4);
+    for (let word = 0; word < HartBlock.sizeBytes / 4; word++)
+      if (word !== MIP && word !== PENDING_WORD) this.words[this.#block + word] = 0;
+    Atomics.and(this.words, this.#block + MIP, ~((1 << IRQ.MTI) | (1 << IRQ.STI)));
     this.#setMode(PRIVILEGE.M);
+    this.setWord(IS_HOSTED, this.machineMode === undefined ? 0 : 1);
     this.#put(MSTATUS, 0, MSTATUS_HIGH);
     this.#put(STIMECMP, -1, -1);
     this.setPc(pcLow, pcHigh);
@@ -394,33 +388,12 @@ export class Hart implements CsrOwner {
         case EXIT.CSR:
           this.#csrInstruction(this.#exitImmediate());
           break;
-        case EXIT.ECALL:
-          this.tally(COUNT_ECALLS);
-          this.trap(
-            this.mode === PRIVILEGE.U
-              ? CAUSE.ECALL_U
-              : this.mode === PRIVILEGE.S
-                ? CAUSE.ECALL_S
-                : CAUSE.ECALL_M,
-            0,
-            0,
-          );
+        case EXIT.MONITOR:
+        case EXIT.REGIME:
+          this.#follow(reason);
           break;
-        case EXIT.EBREAK:
-          this.trap(CAUSE.BREAKPOINT, this.pcLow, this.pcHigh);
-          break;
-        case EXIT.MRET:
-          if (this.mode < PRIVILEGE.M) this.#illegal();
-          else this.mret();
-          break;
-        case EXIT.SRET:
-          if (
-            this.mode < PRIVILEGE.S ||
-            (this.mode === PRIVILEGE.S && this.#statusHas(MSTATUS_BITS.TSR))
-          )
-            this.#illegal();
-          else this.sret();
-          break;
+        case EXIT.STUCK:
+          return 'limit';
         case EXIT.WFI:
           if (
             this.mode === PRIVILEGE.U ||
@@ -447,9 +420,6 @@ export class Hart implements CsrOwner {
         case EXIT.FENCE_I:
           this.fenceI();
           this.#advance(4);
-          break;
-        case EXIT.ILLEGAL:
-          this.trap(CAUSE.ILLEGAL, this.#exitImmediate(), 0);
           break;
       }
       if (this.#requested) {
@@ -486,7 +456,7 @@ export class Hart implements CsrOwner {
   #settleCounters(): void {
     this.counters[counterIndex.instructions] = this.instret;
     this.count('softTlbMisses', this.translation.misses);
-    this.count('softTlbContextEvictions', this.translation.evictions);
+    this.count('softTlbContextEvictions', this.translation.takeEvictions());
     this.count('decodedParcels', this.#decodeCache.decoded);
     if (this.jit !== undefined) {
       const { regions, codeBytes } = this.jit.statistics;
@@ -496,11 +466,16 @@ export class Hart implements CsrOwner {
         this.#high(REGION_INSTRUCTIONS) * 2 ** 32 + (this.#low(REGION_INSTRUCTIONS) >>> 0);
     }
     this.translation.misses = 0;
-    this.translation.evictions = 0;
     this.#decodeCache.decoded = 0;
-    for (let index = 0; index < MODEL_COUNTS.length; index++) {
-      const cell = this.#block + MODEL_WORD + index;
-      this.count(MODEL_COUNTS[index] as Counter, (this.words[cell] as number) >>> 0);
+    this.#collect(MODEL_COUNTS, MODEL_WORD);
+    this.#collect(TRAP_COUNTS, TRAP_WORD);
+  }
+
+  /** Moves counts of the core's own to the counters. */
+  #collect(names: readonly Counter[], word: number): void {
+    for (let index = 0; index < names.length; index++) {
+      const cell = this.#block + word + index;
+      this.count(names[index] as Counter, (this.words[cell] as number) >>> 0);
       this.words[cell] = 0;
     }
   }
@@ -533,81 +508,19 @@ export class Hart implements CsrOwner {
 
   // --- traps ---
 
-  /** Takes an exception (vol. II §3.1.7, §3.1.8): to S if it is delegated, else to M. */
+  /** Takes an exception, to S if it is delegated, else to M (core/traps.ts). */
   trap(cause: number, tvalLow: number, tvalHigh: number): void {
-    this.tally(COUNT_TRAPS);
-    const toS = this.mode <= PRIVILEGE.S && ((this.#low(MEDELEG) >>> cause) & 1) === 1;
-    if (toS) this.#enterS(cause, 0, tvalLow, tvalHigh);
-    else this.#enterM(cause, 0, tvalLow, tvalHigh);
+    this.#follow(this.core.trap(this.base, cause, tvalLow, tvalHigh));
   }
 
-  #enterS(cause: number, causeHigh: number, tvalLow: number, tvalHigh: number): void {
-    const status = this.#low(MSTATUS);
-    this.#put(SEPC, this.pcLow, this.pcHigh);
-    this.#put(SCAUSE, cause, causeHigh);
-    this.#put(STVAL, tvalLow, tvalHigh);
-    const next =
-      (status & ~(MSTATUS_BITS.SPP | MSTATUS_BITS.SPIE | MSTATUS_BITS.SIE)) |
-      (this.mode === PRIVILEGE.S ? MSTATUS_BITS.SPP : 0) |
-      ((status & MSTATUS_BITS.SIE) === 0 ? 0 : MSTATUS_BITS.SPIE);
-    this.#put(MSTATUS, next, MSTATUS_HIGH);
-    this.#setMode(PRIVILEGE.S);
-    this.#vector(STVEC, cause, causeHigh);
-    this.translation.select();
+  /** Does what the core could not after it took a trap or returned from one. */
+  #follow(end: TrapEnd): void {
+    if (end === EXIT.MONITOR) this.machineMode?.trap(this);
+    else if (end === EXIT.REGIME) this.translation.select();
   }
 
-  #enterM(cause: number, causeHigh: number, tvalLow: number, tvalHigh: number): void {
-    const status = this.#low(MSTATUS);
-    this.#put(MEPC, this.pcLow, this.pcHigh);
-    this.#put(MCAUSE, cause, causeHigh);
-    this.#put(MTVAL, tvalLow, tvalHigh);
-    const next =
-      (status & ~(MSTATUS_BITS.MPP | MSTATUS_BITS.MPIE | MSTATUS_BITS.MIE)) |
-      (this.mode << MSTATUS_BITS.MPP_SHIFT) |
-      ((status & MSTATUS_BITS.MIE) === 0 ? 0 : MSTATUS_BITS.MPIE);
-    this.#put(MSTATUS, next, MSTATUS_HIGH);
-    this.#setMode(PRIVILEGE.M);
-    if (this.machineMode !== undefined) {
-      this.machineMode.trap(this);
-      return;
-    }
-    this.#vector(MTVEC, cause, causeHigh);
-    this.translation.select();
-  }
-
-  /** Mode 1 (vectored) adds four times the cause for interrupts. */
-  #vector(cell: number, cause: number, causeHigh: number): void {
-    const low = this.#low(cell);
-    const vectored = (low & 1) === 1 && causeHigh !== 0;
-    this.setPc(low & ~3, this.#high(cell));
-    if (vectored) this.#advance(4 * cause);
-  }
-
-  /** MRET (vol. II §3.3.2). */
   mret(): void {
-    const status = this.#low(MSTATUS);
-    const previous = (status >> MSTATUS_BITS.MPP_SHIFT) & 3;
-    let next = (status & ~(MSTATUS_BITS.MPP | MSTATUS_BITS.MIE)) | MSTATUS_BITS.MPIE;
-    if ((status & MSTATUS_BITS.MPIE) !== 0) next |= MSTATUS_BITS.MIE;
-    if (previous !== PRIVILEGE.M) next &= ~MSTATUS_BITS.MPRV;
-    this.#put(MSTATUS, next, MSTATUS_HIGH);
-    this.#setMode(previous);
-    this.setPc(this.#low(MEPC), this.#high(MEPC));
-    this.translation.select();
-    this.#takeInterrupt();
-  }
-
-  sret(): void {
-    const status = this.#low(MSTATUS);
-    const previous = (status & MSTATUS_BITS.SPP) === 0 ? PRIVILEGE.U : PRIVILEGE.S;
-    let next =
-      (status & ~(MSTATUS_BITS.SPP | MSTATUS_BITS.SIE | MSTATUS_BITS.MPRV)) | MSTATUS_BITS.SPIE;
-    if ((status & MSTATUS_BITS.SPIE) !== 0) next |= MSTATUS_BITS.SIE;
-    this.#put(MSTATUS, next, MSTATUS_HIGH);
-    this.#setMode(previous);
-    this.setPc(this.#low(SEPC), this.#high(SEPC));
-    this.translation.select();
-    this.#takeInterrupt();
+    this.#follow(this.core.mret(this.base));
   }
 
   #pendingInterrupts(): number {
@@ -624,23 +537,7 @@ export class Hart implements CsrOwner {
 
   /** Takes the highest-priority interrupt that is pending and enabled, if there is one. */
   #takeInterrupt(): void {
-    const pending = this.#pendingInterrupts();
-    if (pending === 0) return;
-    const status = this.#low(MSTATUS);
-    const delegated = this.#low(MIDELEG);
-    const { mode } = this;
-    const forM = pending & ~delegated;
-    const forS = pending & delegated;
-    if (forM !== 0 && (mode < PRIVILEGE.M || (status & MSTATUS_BITS.MIE) !== 0)) {
-      this.tally(COUNT_INTERRUPTS);
-      this.#enterM(highest(forM), 1 << 31, 0, 0);
-    } else if (
-      forS !== 0 &&
-      (mode < PRIVILEGE.S || (mode === PRIVILEGE.S && (status & MSTATUS_BITS.SIE) !== 0))
-    ) {
-      this.tally(COUNT_INTERRUPTS);
-      this.#enterS(highest(forS), 1 << 31, 0, 0);
-    }
+    if (this.#pendingInterrupts() !== 0) this.#follow(this.core.takeInterrupt(this.base));
   }
 
   // --- timers ---
@@ -745,7 +642,7 @@ export class Hart implements CsrOwner {
       (flags & ACCESS.ATOMIC) !== 0 ||
       !(isLoad
         ? this.#readPhysical(host, translation.physical, bytes)
-        : this.#writePhysical(host, translation.physical, bytes, this.#recordRs2(record)))
+        : this.#writePhysical(host, translation.physical, bytes, this.#sourceCell(record, flags)))
     ) {
       this.trap(isLoad ? CAUSE.LOAD_ACCESS : CAUSE.STORE_ACCESS, low, high);
       return;
@@ -755,13 +652,20 @@ export class Hart implements CsrOwner {
     this.#advance(length);
   }
 
-  /** The register that a record's rs2 names. */
-  #recordRs2(record: number): number {
-    return (this.words[record + 1] as number) >>> 19;
+  /** Where the register that a record's rs2 names lies. */
+  #sourceCell(record: number, flags: number): number {
+    const register = (this.words[record + 1] as number) >>> 19;
+    return this.#block + ((flags & ACCESS.FLOAT) === 0 ? X : F) + 2 * register;
   }
 
   /** Gives a loaded value, in `low` and `high`, to the register cell at a byte offset. */
   #loaded(rdOffset: number, bytes: number, flags: number): void {
+    if ((flags & ACCESS.FLOAT) !== 0) {
+      const cell = F + (rdOffset >> 2);
+      this.#put(cell, this.low, bytes === 8 ? this.high : -1);
+      this.words[this.#block + MSTATUS] = this.#low(MSTATUS) | MSTATUS_BITS.FS;
+      return;
+    }
     this.#extend(bytes, (flags & ACCESS.SIGNED) !== 0);
     this.setX(rdOffset >> 3, this.low, this.high);
   }
@@ -798,9 +702,9 @@ export class Hart implements CsrOwner {
   }
 
   /** Writes a register's low bytes to RAM or a device. */
-  #writePhysical(host: number, physical: number, bytes: number, register: number): boolean {
-    const low = this.xLow(register);
-    const high = this.xHigh(register);
+  #writePhysical(host: number, physical: number, bytes: number, cell: number): boolean {
+    const low = this.words[cell] as number;
+    const high = this.words[cell + 1] as number;
     if (host !== 0) {
       if (bytes === 8) {
         this.#data.setInt32(host, low, true);
@@ -846,9 +750,9 @@ export class Hart implements CsrOwner {
     const nextHigh = nextLow === 0 ? (high + 1) | 0 : high;
     const second = this.#hostOfPart(nextLow, nextHigh, bytes - inFirst, isLoad);
     if (second === 0) return;
-    const rs2 = this.#recordRs2(record);
-    this.low = isLoad ? 0 : this.xLow(rs2);
-    this.high = isLoad ? 0 : this.xHigh(rs2);
+    const source = this.#sourceCell(record, flags);
+    this.low = isLoad ? 0 : (this.words[source] as number);
+    this.high = isLoad ? 0 : (this.words[source + 1] as number);
     for (let n = 0; n < bytes; n++) {
       const host = n < inFirst ? first + n : second + n - inFirst;
       const shift = 8 * (n & 3);
@@ -1039,19 +943,19 @@ export class Hart implements CsrOwner {
     this.#put(SATP, low, high); // the PPN has 44 bits, the ASID 16: every bit is kept
     this.tally(COUNT_SATP_WRITES);
     if (this.#modelEntries > 0) this.#modelAsid();
-    this.translation.select();
+    this.translation.chooseView();
   }
 
   /** Rights over the protection keys: bit 2k access, bit 2k+1 write. */
   setKeys(low: number, high: number): void {
     this.#put(MKEYS, low, high);
     this.tally(COUNT_KEY_WRITES);
-    this.translation.select();
+    this.translation.chooseView();
   }
 }
 
 /** What a load, store or atomic does, by operation number. */
-const ACCESS = { LOAD: 1, SIGNED: 2, ATOMIC: 4 } as const;
+const ACCESS = { LOAD: 1, SIGNED: 2, ATOMIC: 4, FLOAT: 8 } as const;
 const ACCESS_BYTES: Uint8Array = new Uint8Array(256);
 const ACCESS_FLAGS: Uint8Array = new Uint8Array(256);
 for (let operation = 0; operation < 256; operation++) {
@@ -1060,12 +964,8 @@ for (let operation = 0; operation < 256; operation++) {
   const { kind, bytes } = meaning;
   ACCESS_BYTES[operation] = bytes;
   ACCESS_FLAGS[operation] =
-    (kind === 'load' || kind === 'lr' ? ACCESS.LOAD : 0) |
+    (kind === 'load' || kind === 'lr' || kind === 'floatLoad' ? ACCESS.LOAD : 0) |
     (kind === 'load' && meaning.signed ? ACCESS.SIGNED : 0) |
-    (kind === 'load' || kind === 'store' ? 0 : ACCESS.ATOMIC);
-}
-
-function highest(pending: number): number {
-  for (const irq of INTERRUPT_PRIORITY) if ((pending & (1 << irq)) !== 0) return irq;
-  return 0;
+    (kind === 'floatLoad' || kind === 'floatStore' ? ACCESS.FLOAT : 0) |
+    (kind === 'lr' || kind === 'sc' || kind === 'amo' || kind === 'amoLoop' ? ACCESS.ATOMIC : 0);
 }

@@ -1,5 +1,7 @@
 /**
- * Physical memory protection of one hart (vol. II §3.7), 16 entries.
+ * Physical memory protection of one hart: "Physical Memory Protection", vol. II (20250508) §3.7, 64
+ * entries with a granularity of 4 bytes, and Smepmp ("PMP Enhancements for memory access and execution
+ * prevention in Machine mode"), whose truth table is `RULES` below.
  *
  * The ranges of entries are kept as Numbers: physical addresses have at most 56 bits, but RAM and
  * devices lie far below 2^53, where they are exact.
@@ -7,13 +9,43 @@
 import { PRIVILEGE } from './core/hart-block.ts';
 import type { AccessKind } from './translation.ts';
 
-export const PMP_ENTRIES = 16;
+export const PMP_ENTRIES = 64;
 export const PMP = { R: 1, W: 2, X: 4, A_SHIFT: 3, TOR: 1, NA4: 2, NAPOT: 3, L: 0x80 } as const;
 
-const ALL: number = PMP.R | PMP.W | PMP.X;
+/** Bits of mseccfg (Smepmp): machine-mode lockdown, allow-list policy, rule locking bypass. */
+export const MSECCFG = { MML: 1, MMWP: 2, RLB: 4 } as const;
+
+const { R, W, X } = PMP;
+const ALL: number = R | W | X;
 /** Bits of pmpaddr: 53 to 0, which are bits 55 to 2 of an address. */
 const ADDRESS_HIGH = 0x3fffff;
 const PHYSICAL_END = 2 ** 56;
+
+/** What a rule gives M, and what S and U, under mseccfg.MML: Smepmp's table, by L, R, W and X in this order. */
+const LOCKDOWN: readonly (readonly [m: number, below: number])[] = [
+  [0, 0], // 0000 inaccessible
+  [0, X], // 0001
+  [R | W, R], // 0010 shared data: written by M only
+  [R | W, R | W], // 0011 shared data
+  [0, R], // 0100
+  [0, R | X], // 0101
+  [0, R | W], // 0110
+  [0, R | W | X], // 0111
+  [0, 0], // 1000 locked, inaccessible
+  [X, 0], // 1001
+  [X, X], // 1010 locked shared code
+  [R | X, X], // 1011 locked shared code, read by M
+  [R, 0], // 1100
+  [R | X, 0], // 1101
+  [R | W, 0], // 1110
+  [R, R], // 1111 locked shared data, read only
+];
+/** The row of a configuration. */
+const lockdownRow = (config: number): number =>
+  ((config & PMP.L) === 0 ? 0 : 8) |
+  ((config & R) === 0 ? 0 : 4) |
+  ((config & W) === 0 ? 0 : 2) |
+  ((config & X) === 0 ? 0 : 1);
 
 export class PmpTable {
   readonly #config: Uint8Array = new Uint8Array(PMP_ENTRIES);
@@ -23,8 +55,11 @@ export class PmpTable {
   /** The entries that match anything, in order of priority. */
   readonly #start: Float64Array = new Float64Array(PMP_ENTRIES);
   readonly #end: Float64Array = new Float64Array(PMP_ENTRIES);
-  readonly #rights: Uint8Array = new Uint8Array(PMP_ENTRIES);
+  /** What each gives M, and what S and U. */
+  readonly #rightsM: Uint8Array = new Uint8Array(PMP_ENTRIES);
+  readonly #rightsBelow: Uint8Array = new Uint8Array(PMP_ENTRIES);
   #ranges = 0;
+  #mseccfg = 0;
   /** The first entry lets S and U do everything everywhere. */
   #isOpen = false;
   /** Some entry holds for M as well, or cuts a page, which even M may not straddle. */
@@ -32,6 +67,7 @@ export class PmpTable {
 
   /** Reset (vol. II §3.4): every entry is off and unlocked. */
   reset(): void {
+    this.#mseccfg = 0;
     this.#config.fill(0);
     this.#low.fill(0);
     this.#high.fill(0);
@@ -50,7 +86,7 @@ export class PmpTable {
   }
 
   config(entry: number): number {
-    return this.#config[entry] as number;
+    return this.#config[entry] ?? 0;
   }
 
   addressLow(entry: number): number {
@@ -61,18 +97,47 @@ export class PmpTable {
     return this.#high[entry] as number;
   }
 
-  /** WARL: a locked entry keeps its value; R=0 with W=1 is reserved and reads back without W. */
+  get mseccfg(): number {
+    return this.#mseccfg;
+  }
+
+  /** MML and MMWP stay once they are set; RLB cannot be set once an entry is locked without it. */
+  setMseccfg(value: number): void {
+    const sticky = this.#mseccfg & (MSECCFG.MML | MSECCFG.MMWP);
+    const mayBypass = this.#bypassesLocks || !this.#config.some((config) => (config & PMP.L) !== 0);
+    const kept = MSECCFG.MML | MSECCFG.MMWP | (mayBypass ? MSECCFG.RLB : 0);
+    this.#mseccfg = sticky | (value & kept);
+    this.#rebuild();
+  }
+
+  get #bypassesLocks(): boolean {
+    return (this.#mseccfg & MSECCFG.RLB) !== 0;
+  }
+
+  #isLocked(entry: number): boolean {
+    return (this.config(entry) & PMP.L) !== 0 && !this.#bypassesLocks;
+  }
+
+  /**
+   * WARL: a locked entry keeps its value; R=0 with W=1 is reserved and reads back without W, unless MML
+   * gives it a meaning. Under MML no rule is added that lets M execute, unless RLB allows it.
+   */
   setConfig(entry: number, value: number): void {
-    if ((this.config(entry) & PMP.L) !== 0) return;
+    if (this.#isLocked(entry)) return;
     const legal = value & 0x9f;
-    this.#config[entry] = (legal & (PMP.R | PMP.W)) === PMP.W ? legal & ~PMP.W : legal;
+    if ((this.#mseccfg & MSECCFG.MML) === 0) {
+      this.#config[entry] = (legal & (R | W)) === W ? legal & ~W : legal;
+    } else {
+      const [forM] = LOCKDOWN[lockdownRow(legal)] as (typeof LOCKDOWN)[number];
+      if ((forM & X) !== 0 && !this.#bypassesLocks) return;
+      this.#config[entry] = legal;
+    }
     this.#rebuild();
   }
 
   setAddress(entry: number, low: number, high: number): void {
-    const next = this.#config[entry + 1] ?? 0;
-    const lockedAsBase = (next & PMP.L) !== 0 && ((next >> PMP.A_SHIFT) & 3) === PMP.TOR;
-    if ((this.config(entry) & PMP.L) !== 0 || lockedAsBase) return;
+    const isBaseOfNext = ((this.config(entry + 1) >> PMP.A_SHIFT) & 3) === PMP.TOR;
+    if (this.#isLocked(entry) || (isBaseOfNext && this.#isLocked(entry + 1))) return;
     this.#low[entry] = low;
     this.#high[entry] = high & ADDRESS_HIGH;
     this.#rebuild();
@@ -80,7 +145,8 @@ export class PmpTable {
 
   #rebuild(): void {
     this.#ranges = 0;
-    this.#concernsM = false;
+    const isLockdown = (this.#mseccfg & MSECCFG.MML) !== 0;
+    this.#concernsM = this.#mseccfg !== 0;
     for (let entry = 0; entry < PMP_ENTRIES; entry++) {
       const config = this.config(entry);
       const matching = (config >> PMP.A_SHIFT) & 3;
@@ -89,7 +155,11 @@ export class PmpTable {
       if (start >= end) continue; // TOR below its base: matches nothing
       this.#start[this.#ranges] = start;
       this.#end[this.#ranges] = end;
-      this.#rights[this.#ranges] = config;
+      const [forM, below] = isLockdown
+        ? (LOCKDOWN[lockdownRow(config)] as (typeof LOCKDOWN)[number])
+        : [(config & PMP.L) === 0 ? ALL : config & ALL, config & ALL];
+      this.#rightsM[this.#ranges] = forM;
+      this.#rightsBelow[this.#ranges] = below;
       this.#ranges += 1;
       if ((config & PMP.L) !== 0 || start % 4096 !== 0 || end % 4096 !== 0) this.#concernsM = true;
     }
@@ -97,7 +167,7 @@ export class PmpTable {
       this.#ranges > 0 &&
       this.#start[0] === 0 &&
       (this.#end[0] as number) >= PHYSICAL_END &&
-      ((this.#rights[0] as number) & ALL) === ALL;
+      this.#rightsBelow[0] === ALL;
   }
 
   #bounds(entry: number, matching: number): [start: number, end: number] {
@@ -123,18 +193,19 @@ export class PmpTable {
   /** Whether an access is allowed; the lowest-numbered entry that matches any of its bytes decides. */
   allows(start: number, bytes: number, access: AccessKind, mode: number): boolean {
     const end = start + bytes;
+    const needed = access === 'load' ? R : access === 'store' ? W : X;
     for (let n = 0; n < this.#ranges; n++) {
       const from = this.#start[n] as number;
       const to = this.#end[n] as number;
       if (to <= start || from >= end) continue;
       if (from > start || to < end) return false;
-      const rights = this.#rights[n] as number;
-      if (mode === PRIVILEGE.M && (rights & PMP.L) === 0) return true;
-      const needed = access === 'load' ? PMP.R : access === 'store' ? PMP.W : PMP.X;
-      return (rights & needed) !== 0;
+      const rights = mode === PRIVILEGE.M ? this.#rightsM : this.#rightsBelow;
+      return ((rights[n] as number) & needed) !== 0;
     }
-    // S and U need an entry, even if none is on (vol. II §3.7.1.3).
-    return mode === PRIVILEGE.M;
+    // S and U need an entry, even if none is on (vol. II §3.7.1.3); M does to execute under MML, and for
+    // everything under MMWP.
+    if (mode !== PRIVILEGE.M || (this.#mseccfg & MSECCFG.MMWP) !== 0) return false;
+    return needed !== X || (this.#mseccfg & MSECCFG.MML) === 0;
   }
 
   /** Whether no entry's boundary cuts the range. */

@@ -6,8 +6,8 @@
  * 4 (Sv48, §12.5) and PTESIZE = 8; step numbers are the manual's. Who sets A and D is up to
  * `menvcfg.ADUE`: a page fault asks software to (Svade), or the walk does (Svadu).
  *
- * The soft TLB keeps one table per regime (view, ASID, privilege, SUM, MXR, keys), so a change of regime
- * only chooses another table: nothing is flushed on a trap, a gate or a `satp` write.
+ * The soft TLB keeps one table per regime (view, ASID, privilege, SUM, MXR, keys; regimes.ts), so a change of
+ * regime only chooses another table: nothing is flushed on a trap, a gate or a `satp` write.
  */
 import type { CoreExports } from './core/generate.ts';
 import {
@@ -19,13 +19,18 @@ import {
   FETCH_TLB_ENTRIES,
   FetchEntry,
   PRIVILEGE,
-  TLB_BYTES,
+  TABLE_STATE_OFFSET,
+  TableState,
   TLB_CONTEXTS,
   wordOf,
 } from './core/hart-block.ts';
-import { SHAPE_GLOBAL, SHAPE_NAPOT, SHAPE_UNTRANSLATED, TLB_OFFSET } from './core/tlb-model.ts';
+import { SHAPE_GLOBAL, SHAPE_NAPOT, SHAPE_UNTRANSLATED } from './core/tlb-model.ts';
+import { CAUSE, MSTATUS_BITS } from './csr-numbers.ts';
 import type { DecodeCache } from './decode-cache.ts';
 import { PmpTable } from './pmp.ts';
+import { Regimes } from './regimes.ts';
+
+export { CAUSE, MSTATUS_BITS } from './csr-numbers.ts';
 
 export type AccessKind = 'load' | 'store' | 'fetch';
 
@@ -51,40 +56,6 @@ export const levelsOf = (mode: number): number =>
 /** menvcfg's bits 61 to 63, in the high half (vol. II, figure "menvcfg"). */
 export const MENVCFG_HIGH = { ADUE: 1 << 29, PBMTE: 1 << 30, STCE: 1 << 31 } as const;
 
-export const MSTATUS_BITS = {
-  SIE: 1 << 1,
-  MIE: 1 << 3,
-  SPIE: 1 << 5,
-  MPIE: 1 << 7,
-  SPP: 1 << 8,
-  MPP_SHIFT: 11,
-  MPP: 3 << 11,
-  MPRV: 1 << 17,
-  SUM: 1 << 18,
-  MXR: 1 << 19,
-  TVM: 1 << 20,
-  TW: 1 << 21,
-  TSR: 1 << 22,
-} as const;
-
-/** Exception codes (vol. II, table "mcause values after trap"). */
-export const CAUSE = {
-  FETCH_MISALIGNED: 0,
-  FETCH_ACCESS: 1,
-  ILLEGAL: 2,
-  BREAKPOINT: 3,
-  LOAD_MISALIGNED: 4,
-  LOAD_ACCESS: 5,
-  STORE_MISALIGNED: 6,
-  STORE_ACCESS: 7,
-  ECALL_U: 8,
-  ECALL_S: 9,
-  ECALL_M: 11,
-  FETCH_PAGE: 12,
-  LOAD_PAGE: 13,
-  STORE_PAGE: 15,
-} as const;
-
 const PAGE_FAULT: Record<AccessKind, number> = {
   fetch: CAUSE.FETCH_PAGE,
   load: CAUSE.LOAD_PAGE,
@@ -99,16 +70,10 @@ const ACCESS_FAULT: Record<AccessKind, number> = {
 /** No fault. */
 export const NO_FAULT = -1;
 
-/** Brings SUM and MXR to bits 2 and 3. */
-const HINT_SHIFT = 16;
-
 // Word indices within the hart block: constants here, so that no hot path looks a name up.
 const MODE = wordOf('mode');
 const HIGH = wordOf('high');
-const FETCH_TLB = wordOf('fetchTlb');
-const DATA_TLB = wordOf('dataTlb');
 const FETCH_STAMP = wordOf('fetchStamp');
-const STAMP_OFFSET = wordOf('stampOffset');
 const MSTATUS = csrWordOf('mstatus');
 const MENVCFG = csrWordOf('menvcfg');
 const SATP = csrWordOf('satp');
@@ -131,6 +96,8 @@ const NAPOT_KIND = 4;
 const kindOf = (shape: number): number => ((shape & SHAPE_NAPOT) === 0 ? shape & 3 : NAPOT_KIND);
 /** Address bits within the range of a leaf, by kind; 0 for a page. */
 const KIND_SHIFT = [0, 21, 30, 39, 16] as const;
+const STAMP = TableState.offset.stamp >> 2;
+const STAMP_OFFSET = TableState.offset.stampOffset >> 2;
 const FETCH_SHAPE = FetchEntry.offset.shape >> 2;
 /** Words of the bits that tell which entries of a table were filled: data entries, then fetch entries. */
 const FILLED_WORDS = (DATA_TLB_ENTRIES + FETCH_TLB_ENTRIES) / 32;
@@ -190,11 +157,7 @@ export class Translation {
   /** The page as a whole has one PMP verdict for each kind of access. */
   #cacheable = true;
 
-  /** Regimes: five key words each; the first is -1 if the table is empty. */
-  readonly #regimes: Int32Array = new Int32Array(TLB_CONTEXTS * 5).fill(-1);
-  /** The context that a mode with SUM and MXR had last: it mostly has it still. */
-  readonly #hints: Uint8Array = new Uint8Array(16);
-  readonly #lastUse: Float64Array = new Float64Array(TLB_CONTEXTS);
+  readonly #regimes: Regimes;
   /**
    * Which large leaves a table may hold pieces of, hashed into a bit each, a word for each kind: a fence
    * for one address has to look for them.
@@ -202,20 +165,11 @@ export class Translation {
   readonly #large: Int32Array = new Int32Array(LARGE_KINDS * TLB_CONTEXTS);
   /** A bit for each entry that was filled since its table was last empty: emptying visits only those. */
   readonly #filled: Int32Array = new Int32Array(TLB_CONTEXTS * FILLED_WORDS).fill(-1);
-  /**
-   * A number for the fetch translations of each regime, new whenever one of them may have gone: what was
-   * found out about several pages at once (a translated region) holds while it stays.
-   */
-  readonly #stamps: Int32Array = new Int32Array(TLB_CONTEXTS);
   #lastStamp = 0;
   /** Pages that somebody relies on by a stamp, hashed: a fence for one address has to ask. */
   readonly #stampedPages: Uint8Array = new Uint8Array(STAMPED_PAGES);
-  #useClock = 0;
-  #current = -1;
-  #currentData = -1;
 
   misses = 0;
-  evictions = 0;
 
   constructor(environment: {
     readonly memory: SharedArrayBuffer;
@@ -239,6 +193,20 @@ export class Translation {
     this.hasKeys = environment.hasKeys;
     this.#decodeCache = environment.decodeCache;
     this.#watchedPage = environment.watchedPage;
+    this.#regimes = new Regimes({
+      core: environment.core,
+      words: this.#words,
+      hartBase: environment.hartBase,
+      hasKeys: environment.hasKeys,
+      emptied: (context) => this.#clear(context),
+    });
+  }
+
+  /** Regimes that lost their table to another since the counter was last read. */
+  takeEvictions(): number {
+    const { evictions } = this.#regimes;
+    this.#regimes.evictions = 0;
+    return evictions;
   }
 
   /** A word of the hart block. */
@@ -254,25 +222,19 @@ export class Translation {
       : mode;
   }
 
-  /**
-   * Chooses the tables of the present regime; to be called after every change of mode, `satp`, SUM, MXR,
-   * MPRV, MPP or keys.
-   */
+  /** Chooses the tables of the present regime; to be called after every change of mode, SUM, MXR, MPRV or MPP. */
   select(): void {
-    const mode = this.#word(MODE);
-    const dataMode = this.#dataMode(mode);
-    this.#current = this.#find(dataMode === mode ? this.#dataRegime(mode) : mode);
-    this.#currentData = dataMode === mode ? this.#current : this.#find(this.#dataRegime(dataMode));
-    this.#words[this.#at + FETCH_TLB] = this.#table(this.#current) + FETCH_TABLE_OFFSET;
-    this.#words[this.#at + DATA_TLB] = this.#table(this.#currentData);
-    this.#words[this.#at + FETCH_STAMP] = this.#stamps[this.#current] as number;
-    this.#words[this.#at + STAMP_OFFSET] = this.#current * 4;
+    this.#regimes.select();
   }
 
+  /** The table's fetch translations are others now: what was found out about them holds no more. */
   #restamp(context: number): void {
     this.#lastStamp = (this.#lastStamp + 1) | 0;
-    this.#stamps[context] = this.#lastStamp;
-    if (context === this.#current) this.#words[this.#at + FETCH_STAMP] = this.#lastStamp;
+    const state = (this.#table(context) + TABLE_STATE_OFFSET) >> 2;
+    this.#words[state + STAMP] = this.#lastStamp;
+    this.#words[state + STAMP_OFFSET] = context * 4;
+    if (context === this.#regimes.fetchContext)
+      this.#words[this.#at + FETCH_STAMP] = this.#lastStamp;
   }
 
   /** Makes sure that the present stamp does not outlive the translation of this page. */
@@ -280,57 +242,13 @@ export class Translation {
     this.#stampedPages[(low >>> 12) & (STAMPED_PAGES - 1)] = 1;
   }
 
-  #dataRegime(mode: number): number {
-    const bits =
-      this.#word(MSTATUS) &
-      (mode === PRIVILEGE.S ? MSTATUS_BITS.SUM | MSTATUS_BITS.MXR : MSTATUS_BITS.MXR);
-    return mode === PRIVILEGE.M ? mode : mode | bits;
+  /** The same after a change of `satp` or the keys. */
+  chooseView(): void {
+    this.#regimes.chooseView();
   }
 
   #table(context: number): number {
-    return this.#block + TLB_OFFSET + context * TLB_BYTES;
-  }
-
-  #find(regime: number): number {
-    const translated = (regime & 3) !== PRIVILEGE.M;
-    const satpLow = translated ? this.#word(SATP) : 0;
-    const satpHigh = translated ? this.#word(SATP + 1) : 0;
-    const keysLow = translated && this.hasKeys ? this.#word(MKEYS) : 0;
-    const keysHigh = translated && this.hasKeys ? this.#word(MKEYS + 1) : 0;
-    const regimes = this.#regimes;
-    const hint = (regime & 3) | ((regime >> HINT_SHIFT) & 12);
-    let victim = 0;
-    let oldest = Infinity;
-    for (let n = -1; n < TLB_CONTEXTS; n++) {
-      const context = n < 0 ? (this.#hints[hint] as number) : n;
-      const at = context * 5;
-      if (
-        regimes[at] === regime &&
-        regimes[at + 1] === satpLow &&
-        regimes[at + 2] === satpHigh &&
-        regimes[at + 3] === keysLow &&
-        regimes[at + 4] === keysHigh
-      ) {
-        this.#lastUse[context] = ++this.#useClock;
-        this.#hints[hint] = context;
-        return context;
-      }
-      const use = regimes[at] === -1 ? -1 : (this.#lastUse[context] as number);
-      if (use < oldest) {
-        oldest = use;
-        victim = context;
-      }
-    }
-    if (regimes[victim * 5] !== -1) this.evictions += 1;
-    regimes[victim * 5] = regime;
-    regimes[victim * 5 + 1] = satpLow;
-    regimes[victim * 5 + 2] = satpHigh;
-    regimes[victim * 5 + 3] = keysLow;
-    regimes[victim * 5 + 4] = keysHigh;
-    this.#hints[hint] = victim;
-    this.#lastUse[victim] = ++this.#useClock;
-    this.#clear(victim);
-    return victim;
+    return this.#regimes.table(context);
   }
 
   #markFilled(context: number, index: number): void {
@@ -370,27 +288,12 @@ export class Translation {
 
   /** Forgets every translation; tables not in use are emptied when they are next chosen. */
   flushAll(): void {
-    this.#regimes.fill(-1);
-    this.select();
+    this.#regimes.forgetAll();
   }
 
   /** Forgets the translations of one ASID in every regime (global ones too: more than was asked). */
   flushAsid(asid: number): void {
-    this.#flushWhere((context) => this.#asidOf(context) === asid);
-  }
-
-  #asidOf(context: number): number {
-    return ((this.#regimes[context * 5 + 2] as number) >>> 12) & 0xffff;
-  }
-
-  #flushWhere(matches: (context: number) => boolean): void {
-    let usesOne = false;
-    for (let context = 0; context < TLB_CONTEXTS; context++) {
-      if (this.#regimes[context * 5] === -1 || !matches(context)) continue;
-      this.#regimes[context * 5] = -1;
-      usesOne ||= context === this.#current || context === this.#currentData;
-    }
-    if (usesOne) this.select();
+    this.#regimes.forgetAsid(asid);
   }
 
   /**
@@ -406,8 +309,8 @@ export class Translation {
     const tera = largeBit(3, low, high);
     const napot = largeBit(NAPOT_KIND, low, high);
     for (let context = 0; context < TLB_CONTEXTS; context++) {
-      if (this.#regimes[context * 5] === -1) continue;
-      if (asid >= 0 && this.#asidOf(context) !== asid) continue;
+      if (!this.#regimes.isLive(context)) continue;
+      if (asid >= 0 && this.#regimes.asidOf(context) !== asid) continue;
       const data = this.#dataEntry(context, low);
       const fetch = this.#fetchEntry(context, low);
       if (words[data + READ] === page && words[data + READ + 1] === high)
@@ -456,7 +359,7 @@ export class Translation {
   /** Forgets every translation that fetches use, in every regime. */
   flushFetch(): void {
     for (let context = 0; context < TLB_CONTEXTS; context++) {
-      if (this.#regimes[context * 5] !== -1) this.#clearFetch(context);
+      if (this.#regimes.isLive(context)) this.#clearFetch(context);
     }
   }
 
@@ -647,8 +550,8 @@ export class Translation {
     const page = low & ~0xfff;
     const isTag = (at: number): boolean => words[at] === page && words[at + 1] === high;
     for (let context = 0; context < TLB_CONTEXTS; context++) {
-      if (this.#regimes[context * 5] === -1) continue;
-      if (asid >= 0 && this.#asidOf(context) !== asid) continue;
+      if (!this.#regimes.isLive(context)) continue;
+      if (asid >= 0 && this.#regimes.asidOf(context) !== asid) continue;
       const data = this.#dataEntry(context, low);
       if (isTag(data + READ) || isTag(data + WRITE) || isTag(this.#fetchEntry(context, low)))
         return true;
@@ -660,9 +563,8 @@ export class Translation {
   *entries(): Generator<TlbEntry> {
     const words = this.#words;
     for (let context = 0; context < TLB_CONTEXTS; context++) {
-      const regime = this.#regimes[context * 5] as number;
-      if (regime === -1 || (regime & 3) === PRIVILEGE.M) continue;
-      const asid = this.#asidOf(context);
+      if (!this.#regimes.isLive(context) || !this.#regimes.isTranslated(context)) continue;
+      const asid = this.#regimes.asidOf(context);
       const isLive = (at: number, n: number, entries: number): boolean =>
         (((words[at] as number) >>> 12) & (entries - 1)) === n;
       for (let n = 0; n < DATA_TLB_ENTRIES; n++) {
@@ -701,7 +603,8 @@ export class Translation {
     const shape = this.#isTranslated
       ? this.#level | ((this.#leafLow & PTE.G) === 0 ? 0 : SHAPE_GLOBAL)
       : SHAPE_UNTRANSLATED;
-    const context = access === 'fetch' ? this.#current : this.#currentData;
+    const { fetchContext, dataContext } = this.#regimes;
+    const context = access === 'fetch' ? fetchContext : dataContext;
     if (access === 'fetch') {
       // This may evict a decoded page and with it every fetch tag, so it comes first.
       const decoded = this.#decodeCache.recordsOf((host - this.#ram) >>> 12, this.#evicted);

@@ -2,9 +2,8 @@
  * The monitor: the machine mode of one hart, over tables that all harts share. Every trap that is not the
  * core's own arrives here; this file only says whose it is.
  */
-import { HART_STATE, HartBlock, PENDING, PRIVILEGE } from '../machine/core/hart-block.ts';
+import { HART_STATE, HartBlock, PRIVILEGE } from '../machine/core/hart-block.ts';
 import { CSR, IRQ } from '../machine/csr-numbers.ts';
-import { signalHart } from '../machine/hart-lines.ts';
 import type { Hart, MachineMode } from '../machine/hart.ts';
 import type { Machine } from '../machine/machine.ts';
 import { PMP } from '../machine/pmp.ts';
@@ -28,13 +27,13 @@ import {
 } from './cells.ts';
 import { CHARGE, chargeOfCall } from './charges.ts';
 import type { MonitorConfig } from './config.ts';
+import { CORE_COUNTERS, CORE_EXCEPTIONS, CORE_INTERRUPTS } from './crossing-code.ts';
 import { Domains } from './domains.ts';
 import { CODE_FENCE } from './fence.ts';
 import { Gates } from './gates.ts';
 import { Sbi } from './sbi.ts';
 import { halves, Shared } from './shared.ts';
 import { Spaces, type Answer, type Grantee } from './spaces.ts';
-import { CORE_COUNTERS, CORE_EXCEPTIONS, CORE_INTERRUPTS } from './supervisor-state.ts';
 import { FRAME_KIND, HSM } from './tables.ts';
 import { AT, Threads } from './threads.ts';
 
@@ -98,9 +97,6 @@ export class Monitor implements MachineMode {
       hart.reset(pcLow, pcHigh);
       this.shared.fences.restart(hart, asked);
     });
-    // It forgot its pending word as well: a stop that came before is asked for again.
-    if (this.machine.control.stop.load() !== 0)
-      signalHart(this.machine.words, this.machine.parts.plan, hart.id, PENDING.STOP);
     this.shared.paging.chargeTo(hart);
     hart.writeCsr(CSR.mcounteren, CORE_COUNTERS, 0);
     const { STCE, PBMTE } = MENVCFG_HIGH;

@@ -1,7 +1,9 @@
 import { describe, expect, it } from 'vitest';
 
+import { assemble, program } from '../cpu-worker/assembler.ts';
 import { countTogether, ECHO, exitWith, POWER_OFF, print, RACE } from '../cpu-worker/programs.ts';
 import { cordon, file, kernel, start } from './cli.ts';
+import { writeElf } from './elf-writer.ts';
 
 const SPIN = `${print('spinning')}\nspin:\nj spin`;
 
@@ -116,6 +118,10 @@ describe('a command line that cannot be meant', () => {
     [['--expose', 'icmp:1'], 2, /--expose.*such as tcp:5000/s],
     [['--forward', 'tcp:8080:80', '--deterministic'], 2, /no seed repeats/],
     [['--no-such-flag'], 2, /--no-such-flag/],
+    [['--firmware', '/no/such/firmware'], 1, /--firmware: .*does not exist/],
+    [['--firmware', file('')], 1, /--firmware: .*is empty/],
+    [['--firmware', file('x'), '--mechanism', 'vbit'], 2, /M-mode software of its own/],
+    [['--initrd', '/no/such/initrd'], 1, /--initrd: .*does not exist/],
   ] as const)('%j is refused in words', async (args, expected, words) => {
     const { code, stdout, stderr } = await cordon('run', '--kernel', kernel(POWER_OFF), ...args);
     expect(stderr).toMatch(words);
@@ -136,6 +142,35 @@ describe('a command line that cannot be meant', () => {
     const { code, stderr } = await cordon('run', ...args);
     expect(stderr).toMatch(words);
     expect(code).toBe(expected);
+  });
+});
+
+describe('cordon run with a kernel of one’s own', () => {
+  it('says when nothing is there for firmware to start', async () => {
+    const { code, stderr } = await cordon('run', '--firmware', 'none');
+    expect(stderr).toMatch(/--firmware.*--kernel/);
+    expect(code).toBe(2);
+  });
+
+  it('tells a reset from success', async () => {
+    const reset = kernel('li t0, 0x100000\nli t1, 0x7777\nsw t1, 0(t0)\nspin:\nj spin');
+    const { code, stderr } = await cordon('run', '--kernel', reset);
+    expect(stderr).toMatch(/asked for a reset/);
+    expect(code).toBe(3);
+  });
+
+  it('puts firmware from a file below it', async () => {
+    // Neither looks at the other: that the firmware's code comes first is what is seen here.
+    const firmware = file(program(exitWith(9)).segments[0]?.data ?? '');
+    const image = assemble(exitWith(1), 0x8020_0000);
+    const under = file(
+      writeElf({
+        entry: 0x8020_0000,
+        segments: [{ physical: 0x8020_0000, data: image, sizeBytes: image.length }],
+      }),
+    );
+    expect((await cordon('run', '--kernel', under, '--firmware', firmware)).code).toBe(9);
+    expect((await cordon('run', '--kernel', under, '--firmware', 'none')).code).toBe(1);
   });
 });
 

@@ -36,7 +36,9 @@ import {
   type Stmt,
 } from '../wasm/ir.ts';
 import { EXIT, OPERATIONS, type Exit, type Instruction, type Meaning } from '../isa/table.ts';
-import { SSTATUS_MASK, SSTATUS_PLAIN_BITS, SSTATUS_SIE } from '../csr-numbers.ts';
+import { ROUND, ROUND_DYNAMIC } from '../fp/format.ts';
+import { FLOAT_EXPORTS, floatFunctions } from '../fp/library.ts';
+import { CAUSE, MSTATUS_BITS, SSTATUS_MASK } from '../csr-numbers.ts';
 import {
   csrIndex,
   DATA_TLB_ENTRIES,
@@ -48,9 +50,9 @@ import {
   Record16,
   Region,
   REGION_END,
-  type CsrCell,
 } from './hart-block.ts';
 import { MODEL_KIND, modelFunctions } from './tlb-model.ts';
+import { countTrap, pendingInterrupts, TRAP_FUNCTIONS, trapFunctions } from './traps.ts';
 
 /** Operation numbers below the ISA's own. An undecoded record is all zero. */
 export const OPERATION = {
@@ -77,8 +79,8 @@ export const operationNumber: ReadonlyMap<string, number> = new Map(
 export const operationMeaning = (operation: number): Meaning | undefined =>
   OPERATIONS[operation - FIRST_ISA_OPERATION]?.meaning;
 
-/** These trap, or read the count of retired instructions before they add to it. */
-const RETIRES_LATER: ReadonlySet<Exit> = new Set([EXIT.CSR, EXIT.ECALL, EXIT.EBREAK]);
+/** Traps that one run takes before it gives up reaching its limit. */
+const MOST_TRAPS = 10_000;
 
 export interface CoreOptions {
   /** Size of the imported memory in 64 KiB pages. */
@@ -98,7 +100,10 @@ export interface CoreOptions {
 /** Takes the hart and how many instructions it may retire; returns a REGION_END. */
 export const REGION_PARAMS = ['i32', 'i32'] as const;
 
-/** What the module exports; addresses are offsets in the shared memory. */
+/**
+ * What the module exports; addresses are offsets in the shared memory. Besides these, for other modules
+ * to import: the floating-point library (fp/library.ts).
+ */
 export interface CoreExports {
   /**
    * Returns an `EXIT` reason after at most `limit` instructions (more, up to a page's worth, if not
@@ -116,6 +121,13 @@ export interface CoreExports {
     low: number,
     high: number,
   ): number;
+  /** Puts the tables of the present regime into use; 0 if they are not there yet. */
+  select(hart: number): number;
+  /** What follows these is 0 (go on at pc), EXIT.MONITOR or EXIT.REGIME: see traps.ts. */
+  trap(hart: number, cause: number, tvalLow: number, tvalHigh: number): TrapEnd;
+  takeInterrupt(hart: number): TrapEnd;
+  mret(hart: number): TrapEnd;
+  sret(hart: number): TrapEnd;
   /** Translated regions; only where `hotAfter` was given. */
   readonly regions?: WebAssembly.Table;
   mulh(a: bigint, b: bigint): bigint;
@@ -123,7 +135,10 @@ export interface CoreExports {
   mulhu(a: bigint, b: bigint): bigint;
 }
 
+export type TrapEnd = 0 | typeof EXIT.MONITOR | typeof EXIT.REGIME;
+
 const at = HartBlock.offset;
+const MSTATUS = at.csr + 8 * csrIndex.mstatus;
 
 /** The bytes of the core module. */
 export function generateCore(options: CoreOptions): Uint8Array<ArrayBuffer> {
@@ -132,6 +147,8 @@ export function generateCore(options: CoreOptions): Uint8Array<ArrayBuffer> {
     functions: [
       ...multiplyHelpers(),
       ...sharedCellHelpers(),
+      ...floatFunctions(),
+      ...trapFunctions(),
       ...(options.exact ? modelFunctions() : []),
       runFunction(options),
     ],
@@ -143,6 +160,8 @@ export function generateCore(options: CoreOptions): Uint8Array<ArrayBuffer> {
       'mulh',
       'mulhsu',
       'mulhu',
+      ...FLOAT_EXPORTS,
+      ...TRAP_FUNCTIONS,
     ],
     ...(options.hotAfter === undefined ? {} : { table: 'regions' }),
   });
@@ -242,6 +261,7 @@ function runFunction(options: CoreOptions): FunctionBuilder {
   const value64 = fn.local('i64');
   const old32 = fn.local('i32');
   const old64 = fn.local('i64');
+  const traps = fn.local('i32');
 
   const join = fn.local('i32');
   const joins = fn.local('i32');
@@ -283,8 +303,7 @@ function runFunction(options: CoreOptions): FunctionBuilder {
   };
   const lower = (tree: Expr): Expr => substitute(tree, operandOf);
 
-  const leave = (reason: Exit, retired: Expr): Stmt[] => [
-    store('i64', 8, hart, pc, at.pc),
+  const settle = (retired: Expr): Stmt[] => [
     store(
       'i64',
       8,
@@ -304,12 +323,39 @@ function runFunction(options: CoreOptions): FunctionBuilder {
           ),
         ]),
     store('i32', 4, hart, ip, at.exitIp),
+  ];
+  const leave = (reason: Exit, retired: Expr): Stmt[] => [
+    store('i64', 8, hart, pc, at.pc),
+    ...settle(retired),
     ret(i32.const(reason)),
   ];
   const notRetired = i32.sub(count, i32.const(1));
   /** Leaves at an instruction that the caller has to finish or to repeat. */
   const leaveAt = (reason: Exit): Stmt[] => [set(pc, currentPc), ...leave(reason, notRetired)];
   const advance: Stmt[] = [set(ip, i32.add(ip, step)), br(next)];
+
+  /** Goes on where a function of traps.ts has set pc, or leaves with what it returned. */
+  const follow = (ended: Expr, retired: Expr): Stmt[] => [
+    store('i64', 8, hart, currentPc, at.pc),
+    set(value32, ended),
+    set(pc, load('i64', 8, false, hart, at.pc)),
+    set(count, retired),
+    when(value32, [...settle(count), ret(value32)]),
+    set(traps, i32.add(traps, i32.const(1))),
+    unlikely(i32.gt_u(traps, i32.const(MOST_TRAPS)), leave(EXIT.STUCK, count)),
+    // Before anything that is pending: a slice ends with its last instruction.
+    unlikely(i32.ge_u(count, limit), leave(EXIT.LIMIT, count)),
+    br(fetch),
+  ];
+  /** The instruction traps: it does not retire. */
+  const trap = (cause: Expr, tval: Expr): Stmt[] =>
+    follow(
+      call('trap', 'i32', hart, cause, i32.wrap(tval), i32.wrap(i64.shr_u(tval, i64.const(32)))),
+      notRetired,
+    );
+  const illegal = (): Stmt[] => trap(i32.const(CAUSE.ILLEGAL), i64.extend_u(record('imm', 4)));
+  const mode = load('i32', 4, false, hart, at.mode);
+  const mstatus = load('i32', 4, false, hart, MSTATUS);
 
   const isPending = i32.ne(atomicLoad('i32', hart, at.pending), i32.const(0));
   const joinWord = (to: Expr): Expr => i32.add(joins, i32.shr_u(to, i32.const(2)));
@@ -486,10 +532,116 @@ function runFunction(options: CoreOptions): FunctionBuilder {
       case 'amo':
       case 'amoLoop':
         return atomicHandler(meaning);
+      case 'float':
+      case 'floatLoad':
+      case 'floatStore':
+        return floatHandler(meaning);
       case 'exit':
-        return RETIRES_LATER.has(meaning.reason)
-          ? leaveAt(meaning.reason)
-          : [set(pc, currentPc), ...leave(meaning.reason, count)];
+        return exitHandler(meaning.reason);
+    }
+  };
+
+  const exitHandler = (reason: Exit): Stmt[] => {
+    switch (reason) {
+      case EXIT.ECALL:
+        return [
+          countTrap(hart, 'ecalls'),
+          ...trap(i32.add(mode, i32.const(CAUSE.ECALL_U)), i64.const(0)),
+        ];
+      case EXIT.EBREAK:
+        return trap(i32.const(CAUSE.BREAKPOINT), currentPc);
+      case EXIT.MRET:
+        return [
+          unlikely(i32.lt_u(mode, i32.const(PRIVILEGE.M)), illegal()),
+          ...follow(call('mret', 'i32', hart), count),
+        ];
+      case EXIT.SRET:
+        return [
+          unlikely(
+            i32.lt_u(
+              mode,
+              choose(
+                i32.and(mstatus, i32.const(MSTATUS_BITS.TSR)),
+                i32.const(PRIVILEGE.M),
+                i32.const(PRIVILEGE.S),
+              ),
+            ),
+            illegal(),
+          ),
+          ...follow(call('sret', 'i32', hart), count),
+        ];
+      case EXIT.CSR:
+        // Reads the count of retired instructions before it adds to it.
+        return leaveAt(reason);
+      default:
+        return [set(pc, currentPc), ...leave(reason, count)];
+    }
+  };
+
+  const { FS } = MSTATUS_BITS;
+  const floatState = i32.and(mstatus, i32.const(FS));
+  const floatIllegal = label('floating point illegal');
+  const unlessFloatIsOff = unlikely(i32.eqz(floatState), [br(floatIllegal)]);
+  const writeFloat = (value: Expr): Stmt[] => [
+    store('i64', 8, registerCell('rd'), value, at.f),
+    unlikely(i32.ne(floatState, i32.const(FS)), [
+      store('i32', 4, hart, i32.or(mstatus, i32.const(FS)), MSTATUS),
+    ]),
+  ];
+  const floatHandler = (
+    meaning: Extract<Meaning, { kind: 'float' | 'floatLoad' | 'floatStore' }>,
+  ): Stmt[] => {
+    // What the record's `extra` has are the raw bits.
+    const field = (shift: number, mask: number): Expr =>
+      i32.and(i32.shr_u(record('extra', 4), i32.const(shift)), i32.const(mask));
+    switch (meaning.kind) {
+      case 'floatLoad': {
+        const isBoxed = meaning.bytes === 4;
+        return [
+          unlessFloatIsOff,
+          set(address, i64.add(readRegister('rs1'), immediate)),
+          ...translate('readTag', meaning.bytes, EXIT.LOAD_MISS),
+          set(value64, load('i64', meaning.bytes, false, host)),
+          ...writeFloat(isBoxed ? i64.or(value64, i64.const(-(1n << 32n))) : value64),
+          ...advance,
+        ];
+      }
+      case 'floatStore':
+        return [
+          unlessFloatIsOff,
+          set(address, i64.add(readRegister('rs1'), immediate)),
+          ...translate('writeTag', meaning.bytes, EXIT.STORE_MISS),
+          store('i64', meaning.bytes, host, load('i64', 8, false, registerCell('rs2'), at.f)),
+          ...advance,
+        ];
+      case 'float': {
+        const rs3 = i32.add(hart, i32.shl(field(27, 31), i32.const(3)));
+        const cellOf: Record<string, Expr> = {
+          frs1: registerCell('rs1'),
+          frs2: registerCell('rs2'),
+          frs3: rs3,
+        };
+        const leaf = (name: string): Expr => {
+          const cell = cellOf[name];
+          if (cell !== undefined) return load('i64', 8, false, cell, at.f);
+          return name === 'hart' ? hart : name === 'rm' ? value32 : operandOf(name);
+        };
+        const result = substitute(meaning.result, leaf);
+        return [
+          unlessFloatIsOff,
+          ...(meaning.rounds
+            ? [
+                set(value32, field(12, ROUND_DYNAMIC)),
+                when(i32.eq(value32, i32.const(ROUND_DYNAMIC)), [
+                  set(value32, load('i32', 4, false, hart, at.frm)),
+                  unlikely(i32.gt_u(value32, i32.const(ROUND.RMM)), [br(floatIllegal)]),
+                ]),
+              ]
+            : []),
+          ...(meaning.to === 'f' ? writeFloat(result) : [writeRd(result)]),
+          ...advance,
+        ];
+      }
     }
   };
 
@@ -559,43 +711,59 @@ function runFunction(options: CoreOptions): FunctionBuilder {
       }
     }
   };
-  /** csrrs, csrrc, csrrsi or csrrci of sstatus; raw bits in the immediate. */
+  /** A CSR instruction that is about sstatus; raw bits in the immediate. */
   function sstatusHandler(): Stmt[] {
     const IS_IMMEDIATE = 1 << 14;
+    const IS_SET = 1 << 13;
     const IS_CLEAR = 1 << 12;
     const raw = record('imm', 4);
-    const has = (bits: number): Expr => i64.ne(i64.and(value64, i64.const(bits)), i64.const(0));
-    const cell = (name: CsrCell): number => at.csr + 8 * csrIndex[name];
-    const pending = i32.and(
-      i32.or(atomicLoad('i32', hart, at.mip), load('i32', 4, false, hart, at.softwareSei)),
-      load('i32', 4, false, hart, cell('mie')),
-    );
     const UXL = 2n << 32n;
-    const bits = i64.and(value64, i64.const(SSTATUS_PLAIN_BITS));
+    const { FS, SIE, SPIE, SPP, SUM, MXR } = MSTATUS_BITS;
+    const changed = i32.xor(i32.wrap(old64), value32);
+    const changes = (bits: number): Expr => i32.and(changed, i32.const(bits));
+    // SD is set if both bits of FS are.
+    const isDirty = i64.and(
+      i64.and(i64.shl(old64, i64.const(49)), i64.shl(old64, i64.const(50))),
+      i64.const(-(1n << 63n)),
+    );
     return [
-      unlikely(
-        i32.lt_u(load('i32', 4, false, hart, at.mode), i32.const(PRIVILEGE.S)),
-        leaveAt(EXIT.CSR),
-      ),
+      unlikely(i32.lt_u(mode, i32.const(PRIVILEGE.S)), leaveAt(EXIT.CSR)),
       set(
-        value64,
+        value32,
         choose(
           i32.and(raw, i32.const(IS_IMMEDIATE)),
-          i64.extend_u(i32.and(i32.shr_u(raw, i32.const(15)), i32.const(31))),
-          readRegister('rs1'),
+          i32.and(i32.shr_u(raw, i32.const(15)), i32.const(31)),
+          i32.wrap(readRegister('rs1')),
         ),
       ),
-      unlikely(has(SSTATUS_MASK & ~SSTATUS_PLAIN_BITS), leaveAt(EXIT.CSR)),
-      set(old64, load('i64', 8, false, hart, cell('mstatus'))),
-      when(
-        i32.and(raw, i32.const(IS_CLEAR)),
-        [store('i64', 8, hart, i64.and(old64, i64.xor(bits, i64.const(-1))), cell('mstatus'))],
-        [
-          unlikely(i32.and(has(SSTATUS_SIE), i32.ne(pending, i32.const(0))), leaveAt(EXIT.CSR)),
-          store('i64', 8, hart, i64.or(old64, bits), cell('mstatus')),
-        ],
+      set(old64, load('i64', 8, false, hart, MSTATUS)),
+      set(old32, i32.wrap(old64)),
+      // funct3: 1 writes, 2 sets, 3 clears (vol. I, "Zicsr").
+      when(i32.and(raw, i32.const(IS_SET)), [
+        when(
+          i32.and(raw, i32.const(IS_CLEAR)),
+          [set(value32, i32.and(old32, i32.xor(value32, i32.const(-1))))],
+          [set(value32, i32.or(old32, value32))],
+        ),
+      ]),
+      set(
+        value32,
+        i32.or(i32.and(value32, i32.const(SSTATUS_MASK)), i32.and(old32, i32.const(~SSTATUS_MASK))),
       ),
-      writeRd(i64.or(i64.and(old64, i64.const(SSTATUS_MASK)), i64.const(UXL))),
+      // Whatever else sstatus has is for the CSR file, and so is what may let an interrupt in.
+      unlikely(changes(~(FS | SIE | SPIE | SPP | SUM | MXR)), leaveAt(EXIT.CSR)),
+      set(host, i32.or(i32.eqz(i32.and(raw, i32.const(IS_SET))), changes(SUM | MXR))),
+      when(i32.or(host, i32.and(changes(SIE), value32)), [
+        unlikely(pendingInterrupts(hart), leaveAt(EXIT.CSR)),
+      ]),
+      store('i32', 4, hart, value32, MSTATUS),
+      writeRd(i64.or(i64.or(i64.and(old64, i64.const(SSTATUS_MASK)), i64.const(UXL)), isDirty)),
+      when(host, [
+        set(pc, nextPc),
+        unlikely(i32.eqz(call('select', 'i32', hart)), leave(EXIT.REGIME, count)),
+        unlikely(i32.ge_u(count, limit), leave(EXIT.LIMIT, count)),
+        br(fetch),
+      ]),
       ...advance,
     ];
   }
@@ -607,7 +775,7 @@ function runFunction(options: CoreOptions): FunctionBuilder {
     // REFETCH is no instruction: it was counted when it was dispatched.
     [set(pc, currentPc), set(count, notRetired), br(fetch)],
     leaveAt(EXIT.CROSS),
-    leaveAt(EXIT.ILLEGAL),
+    illegal(),
     [
       unlikely(
         i32.lt_u(load('i32', 4, false, hart, at.mode), record('extra', 1)),
@@ -646,6 +814,12 @@ function runFunction(options: CoreOptions): FunctionBuilder {
   handlers.forEach((body, index) => {
     dispatch = [block(labels[index] as Label, dispatch), ...body];
   });
+
+  // The outermost block, which every handler can break out of.
+  dispatch = [
+    block(floatIllegal, dispatch),
+    ...trap(i32.const(CAUSE.ILLEGAL), i64.extend_u(record('extra', 4))),
+  ];
 
   fn.body = [
     set(pc, load('i64', 8, false, hart, at.pc)),

@@ -99,6 +99,15 @@ export const MODEL_COUNTS = [
   'walkLevels',
 ] as const satisfies readonly Counter[];
 
+/** What the core counts of the traps that it takes (traps.ts). */
+export const TRAP_COUNTS = ['traps', 'interrupts', 'ecalls'] as const satisfies readonly Counter[];
+
+/** Views whose regimes are at hand, and the regimes of a view: see `regimeRows`. */
+export const REGIME_VIEWS = 32;
+export const REGIME_ROW_WORDS = 16;
+/** Brings SUM and MXR of mstatus to bits 2 and 3. */
+export const REGIME_FLAGS_SHIFT = 16;
+
 /** The core runs for fewer instructions than this at a time. */
 export const MOST_AT_ONCE: number = 1 << 24;
 
@@ -133,6 +142,7 @@ export type Privilege = (typeof PRIVILEGE)[keyof typeof PRIVILEGE];
 
 export const HartBlock = layout('HartBlock', {
   x: i64Array(33).doc('x0..x31; cell 32 takes what is written to x0'),
+  f: i64Array(32).doc('f0..f31; a binary32 value has all ones above it (NaN boxing)'),
   pc: i64,
   instret: i64.doc('instructions retired since reset'),
   faultAddress: i64.doc('virtual address of the access that made the core return'),
@@ -143,12 +153,19 @@ export const HartBlock = layout('HartBlock', {
   exitIp: i32.doc('record of the instruction that made the core return'),
   fetchTlb: i32.doc('linear-memory address of the fetch entries of the present regime'),
   dataTlb: i32.doc('the same of the data entries'),
+  machineTable: i32.doc('linear-memory address of the soft TLB table of M-mode; 0: none yet'),
+  regimeRow: i32.doc("linear-memory address of the present view's row of `regimeRows`"),
+  isHosted: i32.doc('1: a trap to M goes to a MachineMode of the host, not to mtvec'),
   joinBias: i32.doc("added to a quarter of a record's address: its join word (see Region)"),
   fetchStamp: i32.doc('names the present fetch translations; a region is proven for it or is not'),
   stampOffset: i32.doc('where a region keeps the stamp of the present regime, from its `stamps`'),
   budgetLeft: i32.doc('what a region leaves of the instructions it was allowed'),
   regionInstructions: i64.doc('of `instret`: those that translated regions retired'),
   high: i32.doc('high half of a 64-bit result of a helper function'),
+  fflags: i32.doc('exceptions accrued; the low bits of fcsr'),
+  frm: i32.doc(
+    'dynamic rounding mode; the bits of fcsr above them. 5 to 7 are kept, and trap when used',
+  ),
   mode: i32.doc('privilege mode; read by the probe'),
   pending: i32.doc(
     'PENDING bits. Any thread ors and notifies; the owner exchanges with 0 before it acts',
@@ -177,6 +194,10 @@ export const HartBlock = layout('HartBlock', {
   modelCounts: i32Array(MODEL_COUNTS.length).doc(
     'counted by the core itself; the hart moves them to `counters`',
   ),
+  trapCounts: i32Array(TRAP_COUNTS.length).doc('the same of traps that the core took'),
+  regimeRows: i32Array(REGIME_VIEWS * REGIME_ROW_WORDS).doc(
+    'by view, then privilege with SUM in bit 2 and MXR in bit 3: the table of that regime; 0: none yet',
+  ),
   scratchRecords: bytes(96, 16).doc('a decoded page-crossing instruction and the record after it'),
 });
 export type HartBlockView = ReturnType<typeof HartBlock.at>;
@@ -193,8 +214,8 @@ export const Record16: Layout<
   imm: bytes(4, 4),
   extra: bytes(4, 4).doc(
     'of a plain CSR: lowest privilege; above it, the bits that it keeps. Of a branch or JAL within its ' +
-      'page: how far the target record is, in bytes. Of a JALR: the low half of its last target, if ' +
-      'code is translated. Else 0',
+      'page: how far the target record is, in bytes. Of an instruction of F or D: the raw bits. Of a JALR: ' +
+      'the low half of its last target, if code is translated. Else 0',
   ),
 });
 export const RECORD_BYTES = 16;
@@ -250,7 +271,15 @@ export const DATA_TLB_ENTRIES = 1024;
 export const FETCH_TLB_ENTRIES = 256;
 /** A table: the data entries, then the fetch entries. */
 export const FETCH_TABLE_OFFSET: number = DATA_TLB_ENTRIES * DataEntry.sizeBytes;
-export const TLB_BYTES: number = FETCH_TABLE_OFFSET + FETCH_TLB_ENTRIES * FetchEntry.sizeBytes;
+/** What a table knows of itself: `select` copies it to the fields of the same names. */
+export const TableState = layout('TableState', {
+  stamp: i32.doc('`fetchStamp`: new whenever a fetch translation of the table may have gone'),
+  stampOffset: i32,
+});
+/** Behind the entries of a table. */
+export const TABLE_STATE_OFFSET: number =
+  FETCH_TABLE_OFFSET + FETCH_TLB_ENTRIES * FetchEntry.sizeBytes;
+export const TLB_BYTES: number = TABLE_STATE_OFFSET + Math.ceil(TableState.sizeBytes / 16) * 16;
 /**
  * Flips the low half of a page's address into the tag of an empty entry: one that belongs to the
  * neighbouring entry, so that no address which is looked for here can match it. (A tag that is no page's

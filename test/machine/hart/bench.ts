@@ -46,6 +46,7 @@ export class Bench {
   readonly machine: Machine;
   readonly harts: readonly Hart[];
   readonly #registers: readonly BigInt64Array[];
+  readonly #floats: readonly BigInt64Array[];
   readonly #view: DataView;
   labels: ReadonlyMap<string, bigint> = new Map();
   /** The hart that the accessors below are about. */
@@ -67,6 +68,10 @@ export class Bench {
       (_, id) =>
         new BigInt64Array(this.machine.memory, hartBase(plan, id) + HartBlock.offset.x, 33),
     );
+    this.#floats = this.harts.map(
+      (_, id) =>
+        new BigInt64Array(this.machine.memory, hartBase(plan, id) + HartBlock.offset.f, 32),
+    );
     this.#view = new DataView(this.machine.memory, plan.ram, plan.ramBytes);
     this.reset();
   }
@@ -79,6 +84,8 @@ export class Bench {
   reset(): void {
     for (const [id, hart] of this.harts.entries()) {
       this.current = id;
+      hart.set('mip', 0); // the lines of the test before
+      hart.set('pending', 0);
       hart.reset(0x8000_0000 | 0, 0);
       this.setCsr('mtvec', TRAP_PAGE);
     }
@@ -109,6 +116,15 @@ export class Bench {
 
   setX(name: string, value: bigint): void {
     (this.#registers[this.current] as BigInt64Array)[registerNumber(name)] = value;
+  }
+
+  /** An f register by ABI name, all 64 bits. */
+  f(name: string): bigint {
+    return u64((this.#floats[this.current] as BigInt64Array)[registerNumber(name)] as bigint);
+  }
+
+  setF(name: string, value: bigint): void {
+    (this.#floats[this.current] as BigInt64Array)[registerNumber(name)] = value;
   }
 
   get pc(): bigint {

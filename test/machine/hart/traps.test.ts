@@ -1,5 +1,7 @@
 import { describe, expect, it } from 'vitest';
 
+import { PENDING } from '../../../src/machine/core/hart-block.ts';
+import { signalHart } from '../../../src/machine/hart-lines.ts';
 import { Bench, CAUSES, CORES, HANDLER, RAM, TRAP_PAGE, u64 } from './bench.ts';
 
 const MSTATUS = { SIE: 1n << 1n, MIE: 1n << 3n, SPIE: 1n << 5n, MPIE: 1n << 7n, SPP: 1n << 8n };
@@ -14,6 +16,9 @@ const [MPRV, SUM, MXR, TVM, TW, TSR] = [17n, 18n, 19n, 20n, 21n, 22n].map((n) =>
 ];
 /** UXL and SXL are 64 bits. */
 const XL = 0xan << 32n;
+/** FS, and SD, which says that it is Dirty. */
+const FS = 0x6000n;
+const SD = 1n << 63n;
 const INTERRUPT = 1n << 63n;
 const [SSI, MSI, STI, MTI, SEI, MEI] = [1, 3, 5, 7, 9, 11] as const;
 const DATA = RAM + 0x10_0000n;
@@ -286,9 +291,9 @@ describe.each(CORES)('on the %s core', (_, core) => {
     const ALL = u64(-1n);
 
     it.each([
-      ['mstatus', ALL, XL | 0x7e19aan],
+      ['mstatus', ALL, SD | XL | 0x7e79aan],
       ['mstatus', MPP(2n), XL],
-      ['sstatus', ALL, (2n << 32n) | 0xc0122n],
+      ['sstatus', ALL, SD | (2n << 32n) | 0xc6122n],
       ['mie', ALL, 0xaaan],
       ['mtvec', ALL, u64(-4n)],
       ['mtvec', 0x80000001n, 0x80000001n],
@@ -303,7 +308,7 @@ describe.each(CORES)('on the %s core', (_, core) => {
       ['mcause', 0n, 0n],
       ['mcounteren', ALL, 0xffffffffn],
       ['scounteren', ALL, 0xffffffffn],
-      ['mcountinhibit', ALL, 0n],
+      ['mcountinhibit', ALL, 5n],
       ['menvcfg', ALL, (7n << 61n) | 1n],
       ['senvcfg', ALL, 1n],
       ['satp', (8n << 60n) | (0xffffn << 44n) | 0xfffffffffffn, (8n << 60n) | ((1n << 60n) - 1n)],
@@ -313,11 +318,12 @@ describe.each(CORES)('on the %s core', (_, core) => {
         (mode << 60n) | 5n,
         0n,
       ]),
-      ['misa', 0n, (2n << 62n) | 0x141107n],
+      ['misa', 0n, (2n << 62n) | 0x14112fn],
       ['pmpaddr3', ALL, (1n << 54n) - 1n],
-      ['pmpaddr16', ALL, 0n],
+      ['pmpaddr63', ALL, (1n << 54n) - 1n],
       ['pmpcfg0', 0x020a1f0fn, 0x00081f0fn],
-      ['pmpcfg4', ALL, 0n],
+      ['pmpcfg14', 0x020a1f0fn, 0x00081f0fn],
+      ['mseccfg', u64(-4n), 4n],
       ['mhpmcounter3', ALL, 0n],
       ['mhpmevent3', ALL, 0n],
     ])('%s keeps of %s what is legal', (name, value, kept) => {
@@ -375,7 +381,7 @@ describe.each(CORES)('on the %s core', (_, core) => {
       bench.setCsr('mideleg', 1n << 5n);
       bench.setCsr('mie', 0x888n);
       bench.execute('li a0, -1\n csrw sstatus, a0\n csrw sie, a0\n wfi');
-      expect(bench.csr('mstatus')).toBe(XL | MPP(3n) | TSR | 0xc0122n);
+      expect(bench.csr('mstatus')).toBe(SD | XL | MPP(3n) | TSR | 0xc6122n);
       expect([bench.csr('mie'), bench.csr('sie')]).toEqual([0x8a8n, 0x20n]);
     });
 
@@ -388,7 +394,7 @@ describe.each(CORES)('on the %s core', (_, core) => {
         csrrs a1, sstatus, t0
         csrr a2, sstatus
         csrrci a3, sstatus, 2
-        li t1, ${SUM | MSTATUS.SPP}
+        li t1, ${SUM | MSTATUS.SPP | 0x4000n}
         csrrc t1, sstatus, t1
         csrrci a4, sstatus, 0
         csrrs zero, sstatus, zero
@@ -397,12 +403,12 @@ describe.each(CORES)('on the %s core', (_, core) => {
       expect(['a0', 'a1', 'a2', 'a3', 't1', 'a4'].map((name) => bench.x(name) - uxl)).toEqual([
         0n,
         MSTATUS.SIE,
-        MSTATUS.SIE | SUM | MXR | MSTATUS.SPP,
-        MSTATUS.SIE | SUM | MXR | MSTATUS.SPP,
-        SUM | MXR | MSTATUS.SPP,
-        MXR,
+        SD | MSTATUS.SIE | SUM | MXR | MSTATUS.SPP | FS,
+        SD | MSTATUS.SIE | SUM | MXR | MSTATUS.SPP | FS,
+        SD | SUM | MXR | MSTATUS.SPP | FS,
+        MXR | 0x2000n,
       ]);
-      expect(bench.csr('mstatus')).toBe(XL | TSR | MPP(3n) | MXR);
+      expect(bench.csr('mstatus')).toBe(XL | TSR | MPP(3n) | MXR | 0x2000n);
     });
 
     it('counters count what retired before, and can be written', () => {
@@ -429,6 +435,64 @@ describe.each(CORES)('on the %s core', (_, core) => {
         1n << 32n,
       ]);
       expect(bench.x('s6')).toBe(5n);
+    });
+
+    it('counters stand still while mcountinhibit says so, and can be written meanwhile', () => {
+      fresh();
+      bench.execute(`
+        csrw minstret, zero
+        csrwi mcountinhibit, 4
+        nop
+        csrr s0, minstret
+        csrr s1, instret
+        csrr s2, mcycle
+        nop
+        csrr s3, mcycle
+        csrwi mcountinhibit, 0
+        csrr s4, minstret
+        csrr s5, minstret
+        csrwi mcountinhibit, 5
+        li a0, 0xffffffff
+        csrw mcycle, a0
+        nop
+        csrr s6, mcycle
+        csrwi mcountinhibit, 4
+        csrr s7, mcycle
+        csrr s8, mcycle
+        wfi`);
+      const [s0, s1, s2, s3, s4, s5] = ['s0', 's1', 's2', 's3', 's4', 's5'].map((name) =>
+        bench.x(name),
+      ) as [bigint, bigint, bigint, bigint, bigint, bigint];
+      expect([s0, s1, s3 - s2, s4, s5]).toEqual([1n, 1n, 2n, 1n, 2n]);
+      expect([bench.x('s6'), bench.x('s7'), bench.x('s8')]).toEqual([
+        0xffffffffn,
+        0xffffffffn,
+        1n << 32n,
+      ]);
+    });
+  });
+
+  describe('reset', () => {
+    it('loses neither a line that is raised at that moment nor what another thread asks', () => {
+      fresh();
+      for (const bit of [MSI, SEI, MEI]) bench.line(bit, true);
+      signalHart(bench.machine.words, bench.machine.parts.plan, 0, PENDING.STOP);
+      bench.hart.reset(Number(BigInt.asIntN(32, RAM)), 0);
+      expect(bench.csr('mip')).toBe((1n << 3n) | (1n << 9n) | (1n << 11n));
+      expect(bench.run()).toBe('stopped');
+      bench.hart.set('pending', 0);
+      bench.setCsr('mtvec', TRAP_PAGE);
+      bench.setCsr('mie', 1n << 11n);
+      bench.execute('csrsi mstatus, 8\n nop\n wfi');
+      expect(bench.csr('mcause')).toBe(INTERRUPT | 11n);
+    });
+
+    it('forgets what software had set, and the lines of its timers', () => {
+      fresh();
+      bench.setCsr('mscratch', 5n);
+      bench.line(MTI, true);
+      bench.hart.reset(Number(BigInt.asIntN(32, RAM)), 0);
+      expect([bench.csr('mscratch'), bench.csr('mip')]).toEqual([0n, 0n]);
     });
   });
 
