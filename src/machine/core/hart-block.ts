@@ -125,6 +125,8 @@ export const PENDING = {
   TIMER: MOST_AT_ONCE * 8,
   /** The monitor has work for this hart. */
   MONITOR: MOST_AT_ONCE * 16,
+  /** Look at the debugger's command. */
+  DEBUG: MOST_AT_ONCE * 32,
 } as const;
 
 /** Values of `state`. */
