@@ -53,7 +53,13 @@ import {
   type CsrCell,
 } from './hart-block.ts';
 import { MODEL_KIND, modelFunctions } from './tlb-model.ts';
-import { countTrap, pendingInterrupts, TRAP_FUNCTIONS, trapFunctions } from './traps.ts';
+import {
+  countTrap,
+  OBSERVER_IMPORTS,
+  pendingInterrupts,
+  TRAP_FUNCTIONS,
+  trapFunctions,
+} from './traps.ts';
 
 /** Operation numbers below the ISA's own. An undecoded record is all zero. */
 export const OPERATION = {
@@ -96,6 +102,8 @@ export interface CoreOptions {
    * from then on. Never together with `exact`.
    */
   readonly hotAfter?: number;
+  /** Tells the host of every trap and every return from one (OBSERVER_IMPORTS). */
+  readonly isObserved?: boolean;
 }
 
 /** Takes the hart and how many instructions it may retire; returns a REGION_END. */
@@ -145,11 +153,12 @@ const MSTATUS = at.csr + 8 * csrIndex.mstatus;
 export function generateCore(options: CoreOptions): Uint8Array<ArrayBuffer> {
   return encodeModule({
     memoryPages: options.memoryPages,
+    ...(options.isObserved === true ? { imports: OBSERVER_IMPORTS } : {}),
     functions: [
       ...multiplyHelpers(),
       ...sharedCellHelpers(),
       ...floatFunctions(),
-      ...trapFunctions(),
+      ...trapFunctions(options.isObserved === true),
       ...(options.exact ? modelFunctions() : []),
       runFunction(options),
     ],
