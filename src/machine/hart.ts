@@ -305,6 +305,14 @@ export class Hart implements CsrOwner {
     this.words[this.#block + PC + 1] = high;
   }
 
+  /** Zeroes the f registers and fcsr and turns them Off, for whoever must not see them. */
+  clearFloat(): void {
+    this.words.fill(0, this.#block + F, this.#block + F + 64);
+    this.set('fflags', 0);
+    this.set('frm', 0);
+    this.words[this.#block + MSTATUS] = this.#low(MSTATUS) & ~MSTATUS_BITS.FS;
+  }
+
   csrLow(name: CsrCell): number {
     return this.#low(csrWordOf(name));
   }
