@@ -92,6 +92,7 @@ const MODE = wordOf('mode');
 const MODEL_WORD = wordOf('modelCounts');
 const TRAP_WORD = wordOf('trapCounts');
 const IS_HOSTED = wordOf('isHosted');
+const FLOAT_STATUS = wordOf('floatStatus');
 const COUNT_FENCES_ALL = counterIndex.fencesAll;
 const COUNT_FENCES_PAGE = counterIndex.fencesPage;
 const COUNT_KEY_WRITES = counterIndex.keyWrites;
@@ -319,6 +320,7 @@ export class Hart implements CsrOwner {
     this.jit?.reset();
     this.#setMode(PRIVILEGE.M);
     this.setWord(IS_HOSTED, this.machineMode === undefined ? 0 : 1);
+    this.setWord(FLOAT_STATUS, MSTATUS_BITS.FS);
     this.#put(MSTATUS, 0, MSTATUS_HIGH);
     this.#put(STIMECMP, -1, -1);
     this.setPc(pcLow, pcHigh);
