@@ -9,6 +9,7 @@ import {
   parseForward,
   parseHarts,
   parseMemory,
+  parsePort,
   parseSeconds,
   type OnOff,
 } from './option-values.ts';
@@ -35,6 +36,8 @@ export interface RunOptions {
   readonly plain?: boolean;
   readonly tui?: boolean;
   readonly record?: string;
+  readonly gdb?: number;
+  readonly wait?: boolean;
   readonly json?: boolean;
 }
 
@@ -96,6 +99,8 @@ export function registerRunCommands(program: Command): void {
     .option('--seconds <t>', "stop after so many seconds of the machine's time", parseSeconds)
     .option('--tui', 'show harts, gates, events and console on a dashboard')
     .option('--record <file>', 'write what the dashboard sees to a file, for cordon replay')
+    .option('--gdb <port>', 'let gdb attach at a port of 127.0.0.1; 0 takes any', parsePort)
+    .option('--wait', 'with --gdb: stand at the first instruction until gdb goes on')
     .option('--plain', 'leave the terminal as it is, even if there is one')
     .option('--json', 'print one JSON object on stdout; the console goes to stderr')
     .addHelpText(
@@ -106,6 +111,7 @@ Examples:
   $ echo 'ls /bin' | cordon run                   feed it from a pipe; it ends with its input
   $ cordon run --deterministic --seed 7 --json    a run that can be repeated bit for bit
   $ cordon run --kernel bare.elf --seconds 10     a kernel of your own, M-mode or S-mode
+  $ cordon run --harts 4 --gdb 1234 --wait        gdb-multiarch build/kernel.elf -ex 'target remote :1234'
   $ cordon run --kernel Image --initrd i.cpio.gz --append 'console=ttyS0'    Linux
   $ cordon run --kernel Image --forward tcp:8080:80   reach the guest's port 80 at localhost:8080
 

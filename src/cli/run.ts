@@ -15,6 +15,7 @@ import {
 import type { Peripherals } from '../machine/devices/board.ts';
 import { BootError } from '../nested-kernel/boot.ts';
 import { CommandError, EXIT } from './errors.ts';
+import { debugged } from './gdb.ts';
 import type { RunOptions } from './run-command.ts';
 import { recorded } from './record.ts';
 import { networked } from './run-network.ts';
@@ -50,9 +51,11 @@ export async function run(options: RunOptions): Promise<number> {
       ...(typist === undefined ? {} : { typist }),
     });
     const { forward: forwards = [], expose: exposures = [] } = options;
-    return await networked(session, { forwards, exposures }, () =>
-      recorded(session, { file: options.record }, () =>
-        options.tui === true ? show(session) : converse(session, options),
+    return await debugged(session, options, () =>
+      networked(session, { forwards, exposures }, () =>
+        recorded(session, { file: options.record }, () =>
+          options.tui === true ? show(session) : converse(session, options),
+        ),
       ),
     );
   } finally {

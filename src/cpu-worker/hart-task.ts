@@ -45,6 +45,7 @@ export function carryHart(
       monitor,
       options,
       turns === null ? undefined : attachTurns(turns.memory, turns.cores),
+      () => machine.control.stop.load() !== 0,
     );
   } catch (error) {
     machine.stop(EXIT_REASON.FAILURE, 0, id);

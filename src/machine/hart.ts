@@ -17,6 +17,7 @@ import {
   MODEL_COUNTS,
   PENDING,
   PRIVILEGE,
+  RECORD_BYTES,
   TRAP_COUNTS,
   wordOf,
   X_SINK,
@@ -32,6 +33,8 @@ import {
 } from './core/tlb-model.ts';
 import { CSR_ILLEGAL, CSR_WRITTEN, CsrFile, MSTATUS_HIGH, type CsrOwner } from './csrs.ts';
 import { IRQ } from './csr-numbers.ts';
+import { DEBUG_COMMAND, POINT_KIND, type DebugView } from './debug/debug-block.ts';
+import { HartDebug } from './debug/hart-debug.ts';
 import { DecodeCache, writeRecord } from './decode-cache.ts';
 import type { Htif } from './devices/htif.ts';
 import { EXIT } from './isa/table.ts';
@@ -60,6 +63,7 @@ export interface HartEnvironment {
   readonly clock: Clock;
   /** Whether time in `mtimecmp` has come for this hart. */
   readonly machineTimer: { timerDeadline(hart: number): number };
+  readonly debug: DebugView;
   readonly hasKeys: boolean;
   /** Translate hot code; the core was generated for it. */
   readonly jit: boolean;
@@ -73,8 +77,8 @@ const MAX_BURST = 2 ** 30;
 /** Returns of the core that one run allows beyond its instructions. */
 const MOST_RETURNS = 10_000;
 
-/** Why `run` came back. */
-export type RunEnd = 'limit' | 'stopped' | 'waiting' | 'paused' | 'requested';
+/** Why `run` came back. `halted`: a debugger holds the hart, or it stands before a point of one. */
+export type RunEnd = 'limit' | 'stopped' | 'waiting' | 'paused' | 'requested' | 'halted';
 
 const at = HartBlock.offset;
 // Word indices within the block: constants here, so that no hot path looks a name up.
@@ -117,6 +121,7 @@ export class Hart implements CsrOwner {
   readonly jit: Jit | undefined;
   readonly clock: Clock;
   readonly machineMode: MachineMode | undefined;
+  readonly debug: HartDebug;
   readonly #block: number;
   readonly #bytes: Uint8Array;
   readonly #data: DataView;
@@ -129,6 +134,11 @@ export class Hart implements CsrOwner {
   high = 0;
   #busResult = new Int32Array(2);
   #modelEntries = 0;
+  /** The present run ends after one instruction or one trap. */
+  #isSingle = false;
+  /** The core is to execute one instruction, on a page that is watched. */
+  #isAlone = false;
+  #masksInterrupts = false;
 
   constructor(environment: HartEnvironment) {
     const { id, plan, memory, core } = environment;
@@ -147,6 +157,13 @@ export class Hart implements CsrOwner {
     this.#machineTimer = environment.machineTimer;
     this.#htif = environment.htif;
     this.machineMode = environment.machineMode;
+    this.debug = new HartDebug(environment.debug, this.id, {
+      forgetAll: () => {
+        this.translation.flushAll();
+        this.fenceI();
+      },
+      forgetPage: (low, high) => this.translation.flushPage(low, high, -1),
+    });
     this.#decodeCache = new DecodeCache(
       buffer,
       this.base + plan.decodedOffset,
@@ -164,6 +181,7 @@ export class Hart implements CsrOwner {
       ramBytes: plan.ramBytes,
       hasKeys: environment.hasKeys,
       watchedPage: environment.htif?.page ?? 0,
+      held: this.debug,
       decodeCache: this.#decodeCache,
     });
     if (this.machineMode !== undefined) this.translation.pmp.open();
@@ -339,8 +357,39 @@ export class Hart implements CsrOwner {
    * to the host. The hart's state is RUNNING meanwhile and PARKED after, so a shootdown need not wait for it.
    */
   run(limit: number): RunEnd {
+    const { command } = this.debug;
+    if (command === DEBUG_COMMAND.RUN) return this.#run(limit, true);
+    if (command !== DEBUG_COMMAND.STEP) return 'halted';
+    const end = this.step(this.debug.block.masksSteps.load() !== 0);
+    this.debug.stepped();
+    return end === 'stopped' || end === 'requested' ? end : 'halted';
+  }
+
+  /** Goes on with a run that ended early, as if it had not: what is done once a run is not done again. */
+  resume(limit: number): RunEnd {
+    return this.#run(limit, false);
+  }
+
+  /**
+   * One instruction, or the trap that it takes (Debug spec. §4.4); a breakpoint at the instruction
+   * itself does not count.
+   * @param isNew whether it begins a run
+   */
+  step(masksInterrupts: boolean, isNew = true): RunEnd {
+    this.#isSingle = true;
+    this.#masksInterrupts = masksInterrupts;
+    try {
+      return this.#run(1, isNew);
+    } finally {
+      this.#isSingle = false;
+      this.#masksInterrupts = false;
+    }
+  }
+
+  #run(limit: number, isNew: boolean): RunEnd {
+    this.debug.refresh();
     this.state = HART_STATE.RUNNING;
-    this.#serve(PENDING.FENCE);
+    if (isNew) this.#serve(PENDING.FENCE);
     this.translation.select();
     const end = this.#execute(limit);
     // A hart that stopped itself stays STOPPED.
@@ -355,13 +404,26 @@ export class Hart implements CsrOwner {
     let returns = 0;
     this.pollTimer();
     this.#takeInterrupt();
+    const traps = this.#trapsTaken;
     let record = 0;
     for (;;) {
       const left = target - this.instret;
       if (++returns > limit + MOST_RETURNS) return 'limit';
       if (left <= 0) return 'limit';
-      const reason = this.core.run(this.base, Math.min(left, MAX_BURST), record);
+      if (this.#isSingle) {
+        if (record === 0 && this.#trapsTaken === traps) record = this.#recordAtPc();
+        if (this.#trapsTaken !== traps) return 'limit';
+        // A record of its own ends its line, and with something pending the core goes no further.
+        Atomics.or(this.words, this.#block + PENDING_WORD, PENDING.DEBUG);
+      }
+      const isAlone = this.#isAlone;
+      const reason = this.core.run(this.base, isAlone ? 1 : Math.min(left, MAX_BURST), record);
       record = 0;
+      if (isAlone) this.#forgetWatched();
+      if (this.#isSingle) {
+        Atomics.and(this.words, this.#block + PENDING_WORD, ~PENDING.DEBUG);
+        if (reason === EXIT.PENDING) return 'limit';
+      }
       switch (reason) {
         case EXIT.LIMIT:
           break;
@@ -371,6 +433,8 @@ export class Hart implements CsrOwner {
           break;
         }
         case EXIT.FETCH_MISS:
+          if (this.debug.watchesCode && this.debug.stopsFetch(this.pcLow, this.pcHigh))
+            return this.#halt();
           record = this.#fillFetch();
           break;
         case EXIT.DECODE:
@@ -378,7 +442,9 @@ export class Hart implements CsrOwner {
           break;
         case EXIT.LOAD_MISS:
         case EXIT.STORE_MISS:
-          this.#finishAccess();
+          if (!this.debug.watchesData) this.#finishAccess();
+          else if (this.#stopsAccess()) return this.#halt();
+          else record = this.#finishWatched();
           break;
         case EXIT.HOT:
           this.jit?.translate();
@@ -433,6 +499,12 @@ export class Hart implements CsrOwner {
     }
   }
 
+  /** Traps so far, those included that the core has counted by itself. */
+  get #trapsTaken(): number {
+    const mine = this.words[this.#block + TRAP_WORD + TRAP_COUNTS.indexOf('traps')] as number;
+    return this.counter('traps') + (mine >>> 0);
+  }
+
   #requested = false;
   /** Makes `run` return after the present instruction; for the monitor's host services. */
   requestReturn(): void {
@@ -449,7 +521,13 @@ export class Hart implements CsrOwner {
     this.#serve(bits);
     if ((bits & PENDING.TIMER) !== 0) this.pollTimer();
     this.#takeInterrupt();
-    return undefined;
+    const isHeld = (bits & PENDING.DEBUG) !== 0 && this.debug.command !== DEBUG_COMMAND.RUN;
+    return isHeld ? 'halted' : undefined;
+  }
+
+  #halt(): RunEnd {
+    this.debug.halted();
+    return 'halted';
   }
 
   #serve(bits: number): void {
@@ -541,6 +619,7 @@ export class Hart implements CsrOwner {
 
   /** Takes the highest-priority interrupt that is pending and enabled, if there is one. */
   #takeInterrupt(): void {
+    if (this.#masksInterrupts) return;
     if (this.#pendingInterrupts() !== 0) this.#follow(this.core.takeInterrupt(this.base));
   }
 
@@ -654,6 +733,51 @@ export class Hart implements CsrOwner {
     if (isLoad) this.#loaded(head >>> 16, bytes, flags);
     this.#addInstret(1);
     this.#advance(length);
+  }
+
+  /** Whether a debugger wants to be told of the access that the core left for us; it has not been made. */
+  #stopsAccess(): boolean {
+    const operation =
+      (this.words[(this.words[this.#block + EXIT_IP] as number) >> 2] as number) & 0xff;
+    const flags = ACCESS_FLAGS[operation] as number;
+    const isLoad = (flags & ACCESS.LOAD) !== 0;
+    const isBoth = (flags & ACCESS.ATOMIC) !== 0 && !isLoad;
+    return this.debug.stopsAccess(
+      this.words[this.#block + FAULT_ADDRESS] as number,
+      this.words[this.#block + FAULT_ADDRESS + 1] as number,
+      ACCESS_BYTES[operation] as number,
+      (isLoad || isBoth ? POINT_KIND.LOAD : 0) | (isLoad ? 0 : POINT_KIND.STORE),
+    );
+  }
+
+  /**
+   * The same as `#finishAccess` where a page is watched: what that remembered of it serves one
+   * instruction, which atomics need, and is forgotten.
+   * @returns the record of that instruction, or 0
+   */
+  #finishWatched(): number {
+    const low = this.words[this.#block + FAULT_ADDRESS] as number;
+    const high = this.words[this.#block + FAULT_ADDRESS + 1] as number;
+    const from = (this.words[this.#block + EXIT_IP] as number) >> 2;
+    const { instret } = this;
+    const traps = this.#trapsTaken;
+    this.debug.letGo(() => this.#finishAccess());
+    const isToRepeat = this.instret === instret && this.#trapsTaken === traps;
+    if (!isToRepeat || !this.debug.holds(low, high, 'load')) return 0;
+    this.#isAlone = true;
+    const record = this.base + at.scratchRecords;
+    this.words.copyWithin(record >> 2, from, from + RECORD_BYTES / 4);
+    return this.#endLineAfter(record);
+  }
+
+  /** Ends the run of the one instruction on a watched page. */
+  #forgetWatched(): void {
+    this.#isAlone = false;
+    this.translation.flushPage(
+      this.words[this.#block + FAULT_ADDRESS] as number,
+      this.words[this.#block + FAULT_ADDRESS + 1] as number,
+      -1,
+    );
   }
 
   /** Where the register that a record's rs2 names lies. */
@@ -811,9 +935,13 @@ export class Hart implements CsrOwner {
     if (raw === undefined) return 0;
     const record = this.base + at.scratchRecords;
     writeRecord(this.words, record, raw);
-    // What follows it, one parcel on or two, sends the core back to look pc up.
-    this.words[(record >> 2) + 4] = OPERATION.REFETCH;
-    this.words[(record >> 2) + 8] = OPERATION.REFETCH;
+    return this.#endLineAfter(record);
+  }
+
+  /** What follows a record that stands alone, one parcel on or two, sends the core back to look pc up. */
+  #endLineAfter(record: number): number {
+    this.words[(record + RECORD_BYTES) >> 2] = OPERATION.REFETCH;
+    this.words[(record + 2 * RECORD_BYTES) >> 2] = OPERATION.REFETCH;
     return record;
   }
 

@@ -9,6 +9,7 @@ import { ControlBlock, EXIT_REASON, planMemory, type MemoryPlan } from './memory
 import { createHostClock, hostTicks, type Clock } from './clock.ts';
 import { generateCore, type CoreExports } from './core/generate.ts';
 import { PENDING } from './core/hart-block.ts';
+import { DEBUG_COMMAND, DebugBlock, type DebugView } from './debug/debug-block.ts';
 import {
   BoardState,
   createBoard,
@@ -86,6 +87,8 @@ export interface Machine {
   readonly words: Int32Array;
   readonly bytes: Uint8Array;
   readonly control: ReturnType<typeof ControlBlock.at>;
+  /** What a debugger and the harts share. */
+  readonly debug: DebugView;
   readonly board: Board;
   readonly clock: Clock;
   readonly core: CoreExports;
@@ -147,7 +150,12 @@ export function attachMachine(parts: MachineParts): Machine {
   const words = new Int32Array(memory);
   const bytes = new Uint8Array(memory);
   const control = ControlBlock.at(memory, plan.control);
-  const clock = spec.deterministic ? virtualClock(control) : createHostClock(parts.clockOrigin);
+  const debug = DebugBlock.at(memory, plan.debug);
+  const paused = (): number =>
+    control.pausedHigh.load() * 2 ** 32 + (control.pausedLow.load() >>> 0);
+  const clock = spec.deterministic
+    ? virtualClock(control)
+    : createHostClock(parts.clockOrigin, paused);
   const core = new WebAssembly.Instance(module, { env: { memory: wasmMemory } })
     .exports as unknown as CoreExports;
 
@@ -157,7 +165,12 @@ export function attachMachine(parts: MachineParts): Machine {
       control.exitHart.store(hart);
     }
     control.stop.store(1);
-    for (let id = 0; id < plan.harts; id++) signalHart(words, plan, id, PENDING.STOP);
+    for (let id = 0; id < plan.harts; id++) {
+      signalHart(words, plan, id, PENDING.STOP);
+      // One that a debugger holds waits for its command to change; if it is held anew it sees `stop`.
+      debug.command.store(id, DEBUG_COMMAND.RUN);
+      debug.command.notify(id);
+    }
   };
 
   const ram = { memory, byteOffset: plan.ram, sizeBytes: plan.ramBytes };
@@ -193,6 +206,7 @@ export function attachMachine(parts: MachineParts): Machine {
     words,
     bytes,
     control,
+    debug,
     board,
     clock,
     core,
@@ -205,6 +219,7 @@ export function attachMachine(parts: MachineParts): Machine {
         bus: board.bus,
         clock,
         machineTimer: board.aclint,
+        debug,
         hasKeys: spec.hasKeys,
         jit: spec.jitAfter !== undefined,
         ...(htif === undefined ? {} : { htif }),

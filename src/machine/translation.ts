@@ -125,6 +125,11 @@ export interface TlbEntry {
   readonly asid: number;
 }
 
+/** Virtual pages whose every access of a kind has to come to the hart. */
+export interface HeldPages {
+  holds(low: number, high: number, access: AccessKind): boolean;
+}
+
 export class Translation {
   /** For an oracle; undefined costs a look. */
   observer: TranslationObserver | undefined;
@@ -141,6 +146,7 @@ export class Translation {
   readonly #pages: number;
   readonly #decodeCache: DecodeCache;
   readonly #watchedPage: number;
+  readonly #held: HeldPages | undefined;
 
   readonly #evicted = (): void => this.flushFetch();
 
@@ -181,6 +187,8 @@ export class Translation {
     readonly hasKeys: boolean;
     /** Linear-memory address of a page of RAM to which no store may be remembered; 0: none. */
     readonly watchedPage: number;
+    /** A debugger's. */
+    readonly held?: HeldPages;
     readonly decodeCache: DecodeCache;
   }) {
     this.#core = environment.core;
@@ -193,6 +201,7 @@ export class Translation {
     this.hasKeys = environment.hasKeys;
     this.#decodeCache = environment.decodeCache;
     this.#watchedPage = environment.watchedPage;
+    this.#held = environment.held;
     this.#regimes = new Regimes({
       core: environment.core,
       words: this.#words,
@@ -589,12 +598,14 @@ export class Translation {
 
   /**
    * Puts the last successful translation into the TLB.
-   * @returns false if it may not be remembered: a device, a page that PMP cuts, or a store that is watched
+   * @returns false if it may not be remembered: a device, a page that PMP cuts or a debugger holds, or a
+   * store that is watched
    */
   remember(low: number, high: number, access: AccessKind): boolean {
     const host = this.#host;
     if (this.observer !== undefined) this.#tell(this.observer, low, high, access);
     if (host === 0 || !this.#cacheable) return false;
+    if (this.#held?.holds(low, high, access) === true) return false;
     const isWatched = host === this.#watchedPage;
     if (isWatched && access === 'store') return false;
     const words = this.#words;

@@ -119,6 +119,8 @@ export const PENDING = {
   TIMER: 8,
   /** The monitor has work for this hart. */
   MONITOR: 16,
+  /** Look at the debugger's command. */
+  DEBUG: 32,
 } as const;
 
 /** Values of `state`. */
