@@ -35,6 +35,7 @@ import { stateHash } from '../cpu-worker/state-hash.ts';
 import type { Debugger } from './debug/debugger.ts';
 import { DeterministicDebugger } from './debug/deterministic-debugger.ts';
 import { ParallelDebugger } from './debug/parallel-debugger.ts';
+import { lookAt, type Look } from './look.ts';
 import { observedPool, oracleFor } from './observe.ts';
 import { loadBare } from './bare.ts';
 import type { KernelImage } from './session-image.ts';
@@ -89,6 +90,8 @@ export interface SessionSpec extends Peripherals {
   readonly pool?: HartPool;
   /** Whether an oracle watches a separated kernel; it does unless told otherwise. */
   readonly isWatched?: boolean;
+  /** Folders for what is seen of every hart; see look.ts. */
+  readonly look?: Omit<Look, 'isWatched'>;
   /** Called for each mark that the guest sets; deterministic runs only. */
   readonly onMark?: MarkListener;
   /** Cycles from counters; the cost model's. */
@@ -141,6 +144,7 @@ export class Session {
         ramBytes: spec.ramBytes,
         deterministic: mode.kind === 'deterministic',
         ...(mode.kind === 'parallel' && mode.jit === true ? { jitAfter: HOT_AFTER } : {}),
+        isObserved: spec.look?.trace !== undefined,
         hasKeys: firmware?.mechanism === 'pkey',
         monitorBytes: firmware === undefined ? 0 : monitorTableBytes(spec.ramBytes),
         ...peripheralsOf(spec),
@@ -248,19 +252,21 @@ export class Session {
   }
 
   async #runParallel(): Promise<void> {
-    const { pool: lent, harts, isWatched = true } = this.spec;
-    const pool = lent ?? (isWatched ? observedPool(harts) : new HartPool(harts));
-    const { seconds = Infinity } = this.spec;
+    const { harts, isWatched = true, look, seconds = Infinity } = this.spec;
+    // A pool that is lent may run a task module that does not look.
+    const lent = look === undefined ? this.spec.pool : undefined;
+    const isObserved = isWatched || look !== undefined;
+    const pool = lent ?? (isObserved ? observedPool(harts) : new HartPool(harts));
     const drain = setInterval(() => {
       this.#exchange();
       // While a debugger holds the machine its time stands still, whatever its clock says.
       if (this.machineSeconds >= seconds && !this.debugger.isHalted) this.stop('time-limit');
     }, DRAIN_MS);
     try {
-      await pool.run(this.machine, this.#config);
+      await pool.run(this.machine, this.#config, { isWatched, ...look } satisfies Look);
     } finally {
       clearInterval(drain);
-      if (this.spec.pool === undefined) await pool.close();
+      if (lent === undefined) await pool.close();
     }
   }
 
@@ -291,9 +297,16 @@ export class Session {
       },
       ...(this.#steering === undefined ? {} : { steering: this.#steering }),
     });
-    this.#steering?.attach(this.#run.harts);
-    for (const hart of this.#run.harts) this.#oracle?.attach(hart);
-    await this.#run.run();
+    const { harts } = this.#run;
+    this.#steering?.attach(harts);
+    for (const hart of harts) this.#oracle?.attach(hart);
+    const look: Look = { isWatched: false, ...this.spec.look };
+    const finish = harts.map((hart) => lookAt(this.machine, hart, look, config !== null));
+    try {
+      await this.#run.run();
+    } finally {
+      for (const end of finish) end();
+    }
   }
 
   /** Carries console bytes both ways and the time to the clock; true if the guest was given some. */

@@ -37,8 +37,11 @@ import { DEBUG_COMMAND, POINT_KIND, type DebugView } from './debug/debug-block.t
 import { HartDebug } from './debug/hart-debug.ts';
 import { DecodeCache, writeRecord } from './decode-cache.ts';
 import type { Htif } from './devices/htif.ts';
+import { WRS_NTO } from './isa/atomic.ts';
+import { CACHE_BLOCK_BYTES } from './isa/cache.ts';
 import { EXIT } from './isa/table.ts';
 import { Jit } from './jit/jit.ts';
+import type { HartObserver } from './hart-observer.ts';
 import { hartBase, type MemoryPlan } from './memory-plan.ts';
 import { RAM_BASE } from './physical-map.ts';
 import { CAUSE, levelsOf, MSTATUS_BITS, NO_FAULT, Translation } from './translation.ts';
@@ -74,15 +77,29 @@ export interface HartEnvironment {
 /** The core counts in 32 bits. */
 const MAX_BURST = 2 ** 30;
 
+/** How a hart waits on its reservation: see `parkOnReservation`. */
+const WRS_SPINS = 200;
+const WRS_LOOK_MS = 0.05;
+const WRS_WAIT_MS = 1;
+
 /** Returns of the core that one run allows beyond its instructions. */
 const MOST_RETURNS = 10_000;
 
 /** Why `run` came back. `halted`: a debugger holds the hart, or it stands before a point of one. */
-export type RunEnd = 'limit' | 'stopped' | 'waiting' | 'paused' | 'requested' | 'halted';
+export type RunEnd =
+  | 'limit'
+  | 'stopped'
+  | 'waiting'
+  | 'reserved'
+  | 'paused'
+  | 'requested'
+  | 'halted';
 
 const at = HartBlock.offset;
 // Word indices within the block: constants here, so that no hot path looks a name up.
 const PC = wordOf('pc');
+const RESERVED_ADDRESS = wordOf('reservedAddress');
+const RESERVED_VALUE = wordOf('reservedValue');
 const X = wordOf('x');
 const F = wordOf('f');
 const INSTRET = wordOf('instret');
@@ -121,6 +138,8 @@ export class Hart implements CsrOwner {
   readonly jit: Jit | undefined;
   readonly clock: Clock;
   readonly machineMode: MachineMode | undefined;
+  /** Hears of traps and returns only on a machine that is made for it (`MachineSpec.isObserved`). */
+  observer: HartObserver | undefined;
   readonly debug: HartDebug;
   readonly #block: number;
   readonly #bytes: Uint8Array;
@@ -391,6 +410,7 @@ export class Hart implements CsrOwner {
     this.state = HART_STATE.RUNNING;
     if (isNew) this.#serve(PENDING.FENCE);
     this.translation.select();
+    this.observer?.served(this);
     const end = this.#execute(limit);
     // A hart that stopped itself stays STOPPED.
     Atomics.compareExchange(this.words, this.#block + STATE, HART_STATE.RUNNING, HART_STATE.PARKED);
@@ -474,12 +494,21 @@ export class Hart implements CsrOwner {
           }
           this.#advance(4);
           this.tally(COUNT_WFI);
-          if (!this.#mayWake()) return 'waiting';
+          if (!this.#mayWake()) {
+            this.observer?.waits(this);
+            return 'waiting';
+          }
           this.#takeInterrupt();
           break;
         case EXIT.PAUSE:
           this.#advance(4);
           return 'paused';
+        case EXIT.CACHE_BLOCK:
+          this.#manageBlock();
+          break;
+        case EXIT.WRS:
+          if (this.#waitsForReservation()) return 'reserved';
+          break;
         case EXIT.SFENCE_VMA:
           this.#sfence();
           break;
@@ -520,6 +549,7 @@ export class Hart implements CsrOwner {
     }
     this.#serve(bits);
     if ((bits & PENDING.TIMER) !== 0) this.pollTimer();
+    this.observer?.served(this);
     this.#takeInterrupt();
     const isHeld = (bits & PENDING.DEBUG) !== 0 && this.debug.command !== DEBUG_COMMAND.RUN;
     return isHeld ? 'halted' : undefined;
@@ -669,6 +699,51 @@ export class Hart implements CsrOwner {
     return this.#mayWake();
   }
 
+  // --- waiting on a reservation (Zawrs) ---
+
+  /**
+   * WRS.NTO and WRS.STO: whether there is something to wait for. That the first might wait for long is
+   * for mstatus.TW to forbid, as with WFI (vol. I, "Zawrs").
+   */
+  #waitsForReservation(): boolean {
+    const waits = this.#isReserved() && !this.#mayWake();
+    const isTrapped = this.mode < PRIVILEGE.M && this.#statusHas(MSTATUS_BITS.TW);
+    if (waits && isTrapped && this.#exitImmediate() === WRS_NTO) {
+      this.#illegal();
+      return false;
+    }
+    this.#advance(4);
+    if (!waits) this.#takeInterrupt();
+    return waits;
+  }
+
+  /** Whether the reserved word still is what LR read. */
+  #isReserved(): boolean {
+    const reserved = this.#low(RESERVED_ADDRESS);
+    if (reserved === 0) return false;
+    const word = reserved >>> 2;
+    if (Atomics.load(this.words, word) !== this.#low(RESERVED_VALUE)) return false;
+    return (
+      (reserved & 1) === 0 || Atomics.load(this.words, word + 1) === this.#high(RESERVED_VALUE)
+    );
+  }
+
+  /**
+   * Sleeps until the reserved word has been written, an interrupt is pending, or for WRS_WAIT_MS: either
+   * instruction may end early for any reason. Only for a thread that carries this hart alone; the state is PARKED.
+   *
+   * Stores of other harts are plain ones that wake nobody, so the word is looked at: often at first, then
+   * every WRS_LOOK_MS, which bounds how late a store is noticed. Interrupts ring at once.
+   */
+  parkOnReservation(): void {
+    const until = performance.now() + WRS_WAIT_MS;
+    for (let look = 0; this.#isReserved() && !this.#mayWake(); look++) {
+      if (look < WRS_SPINS) Atomics.pause();
+      else if (performance.now() >= until) return;
+      else Atomics.wait(this.words, this.#block + PENDING_WORD, 0, WRS_LOOK_MS);
+    }
+  }
+
   // --- memory ---
 
   /**
@@ -703,6 +778,10 @@ export class Hart implements CsrOwner {
     const isLoad = (flags & ACCESS.LOAD) !== 0;
     const low = this.words[this.#block + FAULT_ADDRESS] as number;
     const high = this.words[this.#block + FAULT_ADDRESS + 1] as number;
+    if ((flags & ACCESS.BLOCK) !== 0) {
+      this.#zeroBlock(low, high, bytes);
+      return;
+    }
     if ((flags & ACCESS.ATOMIC) !== 0) {
       if ((low & (bytes - 1)) !== 0) {
         this.trap(isLoad ? CAUSE.LOAD_MISALIGNED : CAUSE.STORE_MISALIGNED, low, high);
@@ -735,6 +814,58 @@ export class Hart implements CsrOwner {
     this.#advance(length);
   }
 
+  /** CBO.ZERO where the core could not; a fault names the address that was given, not the block's. */
+  #zeroBlock(low: number, high: number, bytes: number): void {
+    const { translation } = this;
+    const fault = translation.translate(low & -bytes, high, 'store', bytes);
+    if (fault !== NO_FAULT) {
+      this.trap(fault, low, high);
+      return;
+    }
+    if (translation.remember(low, high, 'store')) return;
+    const host = translation.hostAddress();
+    // Devices take no blocks (PMA; vol. II §3.6).
+    if (host === 0) {
+      this.trap(CAUSE.STORE_ACCESS, low, high);
+      return;
+    }
+    this.#bytes.fill(0, host, host + bytes);
+    this.#htif?.stored(this.id);
+    this.#addInstret(1);
+    this.#advance(4);
+  }
+
+  /**
+   * CBO.INVAL, CBO.CLEAN and CBO.FLUSH have nothing to do, but need leave of the modes above, and of the
+   * block that it may be read or written; what they raise otherwise are the faults of a store.
+   */
+  #manageBlock(): void {
+    const raw = this.#exitImmediate();
+    if (!this.csrs.allowsCacheBlock(raw >>> 20)) {
+      this.#illegal();
+      return;
+    }
+    const low = this.xLow((raw >>> 15) & 31);
+    const high = this.xHigh((raw >>> 15) & 31);
+    const block = low & -CACHE_BLOCK_BYTES;
+    const { translation } = this;
+    let fault = NO_FAULT;
+    if (translation.translate(block, high, 'load', CACHE_BLOCK_BYTES) !== NO_FAULT)
+      fault = translation.translate(block, high, 'store', CACHE_BLOCK_BYTES);
+    if (
+      fault === NO_FAULT &&
+      translation.hostAddress() === 0 &&
+      !this.#bus.has(translation.physical)
+    )
+      fault = CAUSE.STORE_ACCESS;
+    if (fault === NO_FAULT) {
+      this.#advance(4);
+      return;
+    }
+    this.#addInstret(-1);
+    this.trap(fault, low, high);
+  }
+
   /** Whether a debugger wants to be told of the access that the core left for us; it has not been made. */
   #stopsAccess(): boolean {
     const operation =
@@ -742,10 +873,12 @@ export class Hart implements CsrOwner {
     const flags = ACCESS_FLAGS[operation] as number;
     const isLoad = (flags & ACCESS.LOAD) !== 0;
     const isBoth = (flags & ACCESS.ATOMIC) !== 0 && !isLoad;
+    const low = this.words[this.#block + FAULT_ADDRESS] as number;
+    const bytes = ACCESS_BYTES[operation] as number;
     return this.debug.stopsAccess(
-      this.words[this.#block + FAULT_ADDRESS] as number,
+      (flags & ACCESS.BLOCK) === 0 ? low : low & -bytes,
       this.words[this.#block + FAULT_ADDRESS + 1] as number,
-      ACCESS_BYTES[operation] as number,
+      bytes,
       (isLoad || isBoth ? POINT_KIND.LOAD : 0) | (isLoad ? 0 : POINT_KIND.STORE),
     );
   }
@@ -959,6 +1092,9 @@ export class Hart implements CsrOwner {
     const rs1 = (raw >>> 15) & 31;
     const rs2 = (raw >>> 20) & 31;
     const asid = rs2 === 0 ? -1 : this.xLow(rs2) & 0xffff;
+    // More than is asked, and allowed: xv6 writes a program into a page that held another one's code and
+    // goes there without FENCE.I, with only this between them, as many a processor lets it.
+    if (rs1 === 0 && rs2 === 0) this.#decodeCache.markUnproven();
     if (rs1 === 0) this.fenceAll(asid);
     else this.fencePage(this.xLow(rs1), this.xHigh(rs1), asid);
     this.#advance(4);
@@ -1087,7 +1223,7 @@ export class Hart implements CsrOwner {
 }
 
 /** What a load, store or atomic does, by operation number. */
-const ACCESS = { LOAD: 1, SIGNED: 2, ATOMIC: 4, FLOAT: 8 } as const;
+const ACCESS = { LOAD: 1, SIGNED: 2, ATOMIC: 4, FLOAT: 8, BLOCK: 16 } as const;
 const ACCESS_BYTES: Uint8Array = new Uint8Array(256);
 const ACCESS_FLAGS: Uint8Array = new Uint8Array(256);
 for (let operation = 0; operation < 256; operation++) {
@@ -1098,6 +1234,7 @@ for (let operation = 0; operation < 256; operation++) {
   ACCESS_FLAGS[operation] =
     (kind === 'load' || kind === 'lr' || kind === 'floatLoad' ? ACCESS.LOAD : 0) |
     (kind === 'load' && meaning.signed ? ACCESS.SIGNED : 0) |
+    (kind === 'zeroBlock' ? ACCESS.BLOCK : 0) |
     (kind === 'floatLoad' || kind === 'floatStore' ? ACCESS.FLOAT : 0) |
     (kind === 'lr' || kind === 'sc' || kind === 'amo' || kind === 'amoLoop' ? ACCESS.ATOMIC : 0);
 }

@@ -23,12 +23,15 @@ import { setInterruptLine, signalHart } from './hart-lines.ts';
 import { RAM_BASE } from './physical-map.ts';
 
 const EXTENSIONS = [
+  'zicbom',
   'zicbop',
+  'zicboz',
   'zicntr',
   'zicond',
   'zicsr',
   'zifencei',
   'zihintpause',
+  'zawrs',
   'zca',
   'zcb',
   'zcd',
@@ -61,6 +64,8 @@ export interface MachineSpec extends Peripherals {
    * machine must not have it: its runs are the same to the bit.
    */
   readonly jitAfter?: number;
+  /** Every trap and every return from one is told to the hart's observer; costs a call for each. */
+  readonly isObserved?: boolean;
   /** PTE bits 58-54 are protection keys (not part of the RISC-V ISA). */
   readonly hasKeys: boolean;
   /** Bytes of shared tables that the monitor wants. */
@@ -120,6 +125,7 @@ export function createMachine(spec: MachineSpec): MachineParts {
       memoryPages: plan.totalPages,
       exact: spec.deterministic,
       ...(spec.jitAfter === undefined ? {} : { hotAfter: spec.jitAfter }),
+      isObserved: spec.isObserved === true,
     }),
   );
   const parts = {
@@ -144,6 +150,38 @@ function virtualClock(control: ReturnType<typeof ControlBlock.at>): Clock {
   };
 }
 
+/** What an observed core calls (OBSERVER_IMPORTS), for the harts of this thread. */
+function observerImports(plan: MemoryPlan, harts: readonly Hart[]): WebAssembly.ModuleImports {
+  const hartAt = (base: number): Hart | undefined =>
+    harts[(base - plan.hartAreas) / plan.hartAreaBytes];
+  return {
+    trapped: (
+      base: number,
+      to: number,
+      cause: number,
+      causeHigh: number,
+      valueLow: number,
+      valueHigh: number,
+    ) => {
+      const hart = hartAt(base);
+      hart?.observer?.trapped(hart, {
+        cause,
+        isInterrupt: causeHigh !== 0,
+        from: hart.mode,
+        to,
+        pcLow: hart.pcLow,
+        pcHigh: hart.pcHigh,
+        valueLow,
+        valueHigh,
+      });
+    },
+    returned: (base: number) => {
+      const hart = hartAt(base);
+      hart?.observer?.returned(hart);
+    },
+  };
+}
+
 export function attachMachine(parts: MachineParts): Machine {
   const { spec, plan, memory: wasmMemory, module } = parts;
   const memory = wasmMemory.buffer as unknown as SharedArrayBuffer;
@@ -156,7 +194,9 @@ export function attachMachine(parts: MachineParts): Machine {
   const clock = spec.deterministic
     ? virtualClock(control)
     : createHostClock(parts.clockOrigin, paused);
-  const core = new WebAssembly.Instance(module, { env: { memory: wasmMemory } })
+  const harts: Hart[] = [];
+  const observing = spec.isObserved === true ? observerImports(plan, harts) : {};
+  const core = new WebAssembly.Instance(module, { env: { memory: wasmMemory, ...observing } })
     .exports as unknown as CoreExports;
 
   const stop = (reason: number, code: number, hart: number): void => {
@@ -210,8 +250,8 @@ export function attachMachine(parts: MachineParts): Machine {
     board,
     clock,
     core,
-    hart: (id, machineMode) =>
-      new Hart({
+    hart: (id, machineMode) => {
+      const hart = new Hart({
         id,
         plan,
         memory: wasmMemory,
@@ -224,7 +264,10 @@ export function attachMachine(parts: MachineParts): Machine {
         jit: spec.jitAfter !== undefined,
         ...(htif === undefined ? {} : { htif }),
         ...(machineMode === undefined ? {} : { machineMode }),
-      }),
+      });
+      harts[id] = hart;
+      return hart;
+    },
     stop,
     load: (physical, source) => {
       const offset = physical - RAM_BASE;
