@@ -22,9 +22,7 @@ import { Hart, type MachineMode } from './hart.ts';
 import { setInterruptLine, signalHart } from './hart-lines.ts';
 import { RAM_BASE } from './physical-map.ts';
 
-/** What the machine implements, for the device tree. */
-export const ISA_STRING: string = [
-  'rv64imafdc',
+const EXTENSIONS = [
   'zicbom',
   'zicbop',
   'zicboz',
@@ -47,6 +45,13 @@ export const ISA_STRING: string = [
   'svinval',
   'svnapot',
   'svpbmt',
+];
+/** What the machine implements, for the device tree. */
+export const ISA_STRING: string = ['rv64imafdc', ...EXTENSIONS].join('_');
+/** What is left of it without floating point. */
+export const INTEGER_ISA_STRING: string = [
+  'rv64imac',
+  ...EXTENSIONS.filter((name) => name !== 'zcd'),
 ].join('_');
 
 export interface MachineSpec extends Peripherals {
