@@ -17,6 +17,7 @@ import {
   MODEL_COUNTS,
   PENDING,
   PRIVILEGE,
+  RECORD_BYTES,
   TRAP_COUNTS,
   wordOf,
   X_SINK,
@@ -38,6 +39,7 @@ import { EXIT } from './isa/table.ts';
 import { Jit } from './jit/jit.ts';
 import { hartBase, type MemoryPlan } from './memory-plan.ts';
 import { RAM_BASE } from './physical-map.ts';
+import { Reservations, type ReservationSpec } from './reservations.ts';
 import { CAUSE, levelsOf, MSTATUS_BITS, NO_FAULT, Translation } from './translation.ts';
 
 /**
@@ -64,6 +66,8 @@ export interface HartEnvironment {
   /** Translate hot code; the core was generated for it. */
   readonly jit: boolean;
   readonly htif?: Htif;
+  /** How LR/SC is done where the core does not do it by itself; the core was generated for it. */
+  readonly reservations?: ReservationSpec;
   readonly machineMode?: MachineMode;
 }
 
@@ -111,6 +115,8 @@ export class Hart implements CsrOwner {
   readonly core: CoreExports;
   readonly translation: Translation;
   readonly csrs: CsrFile;
+  /** Undefined if the core does LR/SC by itself, comparing values. */
+  readonly reservations: Reservations | undefined;
   /** Undefined if code is only interpreted. */
   readonly jit: Jit | undefined;
   readonly clock: Clock;
@@ -153,6 +159,11 @@ export class Hart implements CsrOwner {
       plan.ram,
       plan.ramBytes,
     );
+    const reservations =
+      environment.reservations === undefined
+        ? undefined
+        : new Reservations({ memory: buffer, core, plan, id, spec: environment.reservations });
+    this.reservations = reservations;
     this.translation = new Translation({
       memory: buffer,
       core,
@@ -162,6 +173,9 @@ export class Hart implements CsrOwner {
       ramBytes: plan.ramBytes,
       hasKeys: environment.hasKeys,
       watchedPage: environment.htif?.page ?? 0,
+      ...(reservations === undefined
+        ? {}
+        : { isStoreWatched: (host: number) => reservations.isWatched(host) }),
       decodeCache: this.#decodeCache,
     });
     if (this.machineMode !== undefined) this.translation.pmp.open();
@@ -338,6 +352,7 @@ export class Hart implements CsrOwner {
   run(limit: number): RunEnd {
     this.state = HART_STATE.RUNNING;
     this.#serve(PENDING.FENCE);
+    this.#dropWatchedTags();
     this.translation.select();
     const end = this.#execute(limit);
     // A hart that stopped itself stays STOPPED.
@@ -427,9 +442,15 @@ export class Hart implements CsrOwner {
         this.#requested = false;
         return 'requested';
       }
+      if (this.#waitsForHarts) {
+        this.#waitsForHarts = false;
+        return 'paused';
+      }
     }
   }
 
+  /** An LR has to be tried again when other harts had time to serve what it asked. */
+  #waitsForHarts = false;
   #requested = false;
   /** Makes `run` return after the present instruction; for the monitor's host services. */
   requestReturn(): void {
@@ -450,6 +471,7 @@ export class Hart implements CsrOwner {
   }
 
   #serve(bits: number): void {
+    if ((bits & PENDING.WATCH) !== 0) this.#dropWatchedTags();
     if ((bits & (PENDING.FENCE | PENDING.MONITOR)) !== 0) this.machineMode?.serve(this);
   }
 
@@ -636,9 +658,39 @@ export class Hart implements CsrOwner {
       this.trap(fault, low, high);
       return;
     }
-    if (translation.remember(low, high, isLoad ? 'load' : 'store')) return;
+    const isKept = translation.remember(low, high, isLoad ? 'load' : 'store');
     const host = translation.hostAddress();
-    // Neither devices nor pages that PMP cuts support atomics here (PMA; vol. II §3.6.3).
+    const { reservations } = this;
+    if (reservations !== undefined && host !== 0) {
+      if ((flags & ACCESS.LR) !== 0) {
+        if (!reservations.prepare(host)) this.#waitsForHarts = true;
+        else {
+          reservations.loadReserved(host, bytes);
+          this.setX(head >>> 19, reservations.low, reservations.high);
+          this.#retire(length);
+        }
+        return;
+      }
+      if ((flags & ACCESS.SC) !== 0) {
+        const rs2 = this.#recordRs2(record);
+        const [newLow, newHigh] = [this.xLow(rs2), this.xHigh(rs2)];
+        const isDone = reservations.storeConditional(host, bytes, newLow, newHigh, low, high);
+        this.setX(head >>> 19, isDone ? 0 : 1, 0);
+        this.#retire(length);
+        return;
+      }
+      if (!isKept && !isLoad && reservations.isWatched(host)) {
+        reservations.store(() => this.#executeAlone(record, low, high, 'store'), host, bytes);
+        return;
+      }
+    }
+    if (isKept) return;
+    // RAM that may not be remembered: a page that PMP cuts, or one that is watched.
+    if ((flags & ACCESS.ATOMIC) !== 0 && host !== 0) {
+      this.#executeAlone(record, low, high, isLoad ? 'load' : 'store');
+      return;
+    }
+    // Devices support no atomics (PMA; vol. II §3.6.3).
     if (
       (flags & ACCESS.ATOMIC) !== 0 ||
       !(isLoad
@@ -649,8 +701,25 @@ export class Hart implements CsrOwner {
       return;
     }
     if (isLoad) this.#loaded(head >>> 16, bytes, flags);
+    this.#retire(length);
+  }
+
+  #retire(length: number): void {
     this.#addInstret(1);
     this.#advance(length);
+  }
+
+  /**
+   * Has the core execute one load, store or atomic whose page may not be remembered, but is for as long;
+   * its translation is the last that was made.
+   */
+  #executeAlone(record: number, low: number, high: number, access: 'load' | 'store'): void {
+    const alone = this.base + at.scratchRecords;
+    this.words.copyWithin(alone >> 2, record, record + RECORD_BYTES / 4);
+    this.#endLineAfter(alone);
+    this.translation.lend(low, high, access);
+    this.core.run(this.base, 1, alone);
+    this.translation.takeBack(low);
   }
 
   /** The register that a record's rs2 names. */
@@ -747,6 +816,17 @@ export class Hart implements CsrOwner {
     const rs2 = this.#recordRs2(record);
     this.low = isLoad ? 0 : this.xLow(rs2);
     this.high = isLoad ? 0 : this.xHigh(rs2);
+    const { reservations } = this;
+    const copy = (): void => this.#copyParts(first, second, inFirst, bytes, isLoad);
+    if (isLoad || reservations === undefined) copy();
+    else reservations.store(copy, first, inFirst, second, bytes - inFirst);
+    if (isLoad) this.#loaded(rdOffset, bytes, flags);
+    this.#addInstret(1);
+    this.#advance(length);
+  }
+
+  /** Copies between `low` and `high` and two places in memory, of which the first has so many bytes. */
+  #copyParts(first: number, second: number, inFirst: number, bytes: number, isLoad: boolean): void {
     for (let n = 0; n < bytes; n++) {
       const host = n < inFirst ? first + n : second + n - inFirst;
       const shift = 8 * (n & 3);
@@ -754,9 +834,6 @@ export class Hart implements CsrOwner {
       else if (n < 4) this.low |= (this.#bytes[host] as number) << shift;
       else this.high |= (this.#bytes[host] as number) << shift;
     }
-    if (isLoad) this.#loaded(rdOffset, bytes, flags);
-    this.#addInstret(1);
-    this.#advance(length);
   }
 
   /** Where one page's part of an access lies in linear memory; 0 after taking the fault. */
@@ -801,10 +878,20 @@ export class Hart implements CsrOwner {
     if (raw === undefined) return 0;
     const record = this.base + at.scratchRecords;
     writeRecord(this.words, record, raw);
-    // What follows it, one parcel on or two, sends the core back to look pc up.
-    this.words[(record >> 2) + 4] = OPERATION.REFETCH;
-    this.words[(record >> 2) + 8] = OPERATION.REFETCH;
+    this.#endLineAfter(record);
     return record;
+  }
+
+  /** What follows a record that stands alone, one parcel on or two, sends the core back to look pc up. */
+  #endLineAfter(record: number): void {
+    this.words[(record + RECORD_BYTES) >> 2] = OPERATION.REFETCH;
+    this.words[(record + 2 * RECORD_BYTES) >> 2] = OPERATION.REFETCH;
+  }
+
+  #dropWatchedTags(): void {
+    const { reservations, translation } = this;
+    if (reservations === undefined || !reservations.hasNews()) return;
+    reservations.dropTags((isWatched) => translation.dropWriteTags(isWatched));
   }
 
   // --- fences ---
@@ -949,7 +1036,7 @@ export class Hart implements CsrOwner {
 }
 
 /** What a load, store or atomic does, by operation number. */
-const ACCESS = { LOAD: 1, SIGNED: 2, ATOMIC: 4 } as const;
+const ACCESS = { LOAD: 1, SIGNED: 2, ATOMIC: 4, LR: 8, SC: 16 } as const;
 const ACCESS_BYTES: Uint8Array = new Uint8Array(256);
 const ACCESS_FLAGS: Uint8Array = new Uint8Array(256);
 for (let operation = 0; operation < 256; operation++) {
@@ -960,5 +1047,7 @@ for (let operation = 0; operation < 256; operation++) {
   ACCESS_FLAGS[operation] =
     (kind === 'load' || kind === 'lr' ? ACCESS.LOAD : 0) |
     (kind === 'load' && meaning.signed ? ACCESS.SIGNED : 0) |
-    (kind === 'load' || kind === 'store' ? 0 : ACCESS.ATOMIC);
+    (kind === 'load' || kind === 'store' ? 0 : ACCESS.ATOMIC) |
+    (kind === 'lr' ? ACCESS.LR : 0) |
+    (kind === 'sc' ? ACCESS.SC : 0);
 }

@@ -20,6 +20,7 @@ import { Htif, type HtifCells } from './devices/htif.ts';
 import { Hart, type MachineMode } from './hart.ts';
 import { setInterruptLine, signalHart } from './hart-lines.ts';
 import { RAM_BASE } from './physical-map.ts';
+import { reservationBytes, tracksReservations, type ReservationSpec } from './reservations.ts';
 
 /** What the machine implements, for the device tree. */
 export const ISA_STRING =
@@ -37,6 +38,8 @@ export interface MachineSpec extends Peripherals {
   readonly jitAfter?: number;
   /** PTE bits 58-54 are protection keys (not part of the RISC-V ISA). */
   readonly hasKeys: boolean;
+  /** How LR/SC is done; by value, undetected, if it is not said. */
+  readonly reservations?: ReservationSpec;
   /** Bytes of shared tables that the monitor wants. */
   readonly monitorBytes: number;
   /** Where the guest talks to the host through its own RAM, if it does. */
@@ -81,6 +84,7 @@ export function createMachine(spec: MachineSpec): MachineParts {
     ramBytes: spec.ramBytes,
     deviceBytes: BoardState.sizeBytes,
     monitorBytes: spec.monitorBytes,
+    ...(isTracked(spec) ? { reservationBytes: reservationBytes(spec.ramBytes) } : {}),
   });
   const memory = new WebAssembly.Memory({
     initial: plan.totalPages,
@@ -91,6 +95,7 @@ export function createMachine(spec: MachineSpec): MachineParts {
     generateCore({
       memoryPages: plan.totalPages,
       exact: spec.deterministic,
+      tracksReservations: isTracked(spec),
       ...(spec.jitAfter === undefined ? {} : { hotAfter: spec.jitAfter }),
     }),
   );
@@ -105,6 +110,9 @@ export function createMachine(spec: MachineSpec): MachineParts {
   attachMachine(parts).board.reset();
   return parts;
 }
+
+const isTracked = ({ reservations }: MachineSpec): boolean =>
+  reservations !== undefined && tracksReservations(reservations);
 
 /** A run that can be repeated begins at the same moment every time: 2026-01-01, 00:00 UTC. */
 const DETERMINISTIC_EPOCH_MS = Date.UTC(2026, 0, 1);
@@ -182,6 +190,9 @@ export function attachMachine(parts: MachineParts): Machine {
         machineTimer: board.aclint,
         hasKeys: spec.hasKeys,
         jit: spec.jitAfter !== undefined,
+        ...(isTracked(spec) && spec.reservations !== undefined
+          ? { reservations: spec.reservations }
+          : {}),
         ...(htif === undefined ? {} : { htif }),
         ...(machineMode === undefined ? {} : { machineMode }),
       }),
