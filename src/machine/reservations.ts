@@ -36,6 +36,9 @@ export interface ReservationSpec {
   readonly detectsAba: boolean;
 }
 
+/** What a machine does that is told nothing. */
+export const BY_VALUE: ReservationSpec = { mode: 'value', detectsAba: false };
+
 /** Whether LR and SC have to leave the core. */
 export const tracksReservations = (spec: ReservationSpec): boolean =>
   spec.mode !== 'value' || spec.detectsAba;
