@@ -8,7 +8,7 @@ import {
   RESERVATION_MODES,
   type ReservationMode,
   type ReservationSpec,
-} from '../machine/reservations.ts';
+} from '../machine/reservation-spec.ts';
 
 const SIZE_UNITS: Readonly<Record<string, number>> = { '': 1, K: 2 ** 10, M: 2 ** 20, G: 2 ** 30 };
 

@@ -11,7 +11,17 @@ import type { Machine } from '../machine/machine.ts';
 import { PMP_ENTRIES } from '../machine/pmp.ts';
 
 /** Architectural fields of the hart block; the others are caches, mailboxes and statistics. */
-const ARCHITECTURAL = ['pc', 'instret', 'reservedValue', 'mode', 'mip', 'csr'] as const;
+const ARCHITECTURAL = [
+  'f',
+  'fflags',
+  'frm',
+  'pc',
+  'instret',
+  'reservedValue',
+  'mode',
+  'mip',
+  'csr',
+] as const;
 
 /** Without the cell that swallows what is written to x0. */
 const X_REGISTERS_BYTES = 32 * 8;

@@ -15,7 +15,8 @@ import { peripheralsOf, slotsOf, type Peripherals } from '../machine/devices/boa
 import type { ConsoleEnd } from '../machine/devices/uart.ts';
 import { EXIT_REASON, hartBase } from '../machine/memory-plan.ts';
 import { HOT_AFTER } from '../machine/jit/jit.ts';
-import { abaReports, type ReservationSpec } from '../machine/reservations.ts';
+import type { ReservationSpec } from '../machine/reservation-spec.ts';
+import { abaReports } from '../machine/reservations.ts';
 import { RAM_BASE, TIMEBASE_HZ } from '../machine/physical-map.ts';
 import type { Contexts, MechanismName } from '../policy/contexts.ts';
 import { boot, monitorTableBytes } from '../nested-kernel/boot.ts';

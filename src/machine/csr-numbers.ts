@@ -4,6 +4,9 @@
 import { csrIndex, type CsrCell } from './core/hart-block.ts';
 
 export const CSR = {
+  fflags: 0x001,
+  frm: 0x002,
+  fcsr: 0x003,
   cycle: 0xc00,
   time: 0xc01,
   instret: 0xc02,
@@ -70,6 +73,8 @@ export const MSTATUS_BITS = {
   SPP: 1 << 8,
   MPP_SHIFT: 11,
   MPP: 3 << 11,
+  /** 0 is Off, all ones Dirty, which bit 63 (SD) repeats (vol. II §3.1.6.6). */
+  FS: 3 << 13,
   MPRV: 1 << 17,
   SUM: 1 << 18,
   MXR: 1 << 19,
@@ -126,8 +131,8 @@ const PLAIN_WRITES: ReadonlyMap<CsrCell, number> = new Map<CsrCell, number>([
   ['mepc', -2],
 ]);
 
-/** What S sees of mstatus: SIE, SPIE, SPP, SUM and MXR; UXL is constant (vol. II §12.1.1). */
-export const SSTATUS_MASK = 0x000c_0122;
+/** What S sees of mstatus: SIE, SPIE, SPP, FS, SUM and MXR; UXL is constant (vol. II §12.1.1). */
+export const SSTATUS_MASK = 0x000c_6122;
 
 /** Whether a CSR instruction is about sstatus. */
 export const isSstatus = (raw: number): boolean => raw >>> 20 === CSR.sstatus;

@@ -23,11 +23,13 @@ const DELEGABLE_EXCEPTIONS = 0xb3ff;
 
 /** High half of mstatus: SXL and UXL are 64 bits. */
 export const MSTATUS_HIGH = 0xa;
-const MSTATUS_WRITABLE = 0x007e19aa;
+const MSTATUS_WRITABLE = 0x007e79aa;
+/** Bit 63, SD: something is Dirty; FS is all there is (vol. II §3.1.6.6). */
+const MSTATUS_HIGH_SD = 1 << 31;
 const MENVCFG_WRITABLE_HIGH = MENVCFG_HIGH.STCE | MENVCFG_HIGH.PBMTE | MENVCFG_HIGH.ADUE;
 const ENVCFG_FIOM = 1;
 /** A bit a letter (vol. II §3.1.1). */
-const MISA_LOW = [...'abcimsu'].reduce(
+const MISA_LOW = [...'abcdfimsu'].reduce(
   (all, letter) => all | (1 << (letter.charCodeAt(0) - 97)),
   0,
 );
@@ -55,6 +57,8 @@ export interface CsrOwner {
 }
 
 // Word indices within the block: constants here, so that no hot path looks a name up.
+const FFLAGS = wordOf('fflags');
+const FRM = wordOf('frm');
 const INSTRET = wordOf('instret');
 const MIP = wordOf('mip');
 const SOFTWARE_SEI = wordOf('softwareSei');
@@ -165,7 +169,15 @@ export class CsrFile {
   read(number: number): boolean {
     switch (number) {
       case CSR.sstatus:
-        return this.#give(this.#low(MSTATUS) & SSTATUS_MASK, 2);
+        return this.#give(this.#low(MSTATUS) & SSTATUS_MASK, 2 | this.#dirtySummary());
+      case CSR.mstatus:
+        return this.#give(this.#low(MSTATUS), MSTATUS_HIGH | this.#dirtySummary());
+      case CSR.fflags:
+        return this.#hasFloat() && this.#give(this.#low(FFLAGS), 0);
+      case CSR.frm:
+        return this.#hasFloat() && this.#give(this.#low(FRM), 0);
+      case CSR.fcsr:
+        return this.#hasFloat() && this.#give(this.#low(FFLAGS) | (this.#low(FRM) << 5), 0);
       case CSR.sie:
         return this.#give(this.#low(MIE) & this.#low(MIDELEG), 0);
       case CSR.sip:
@@ -232,6 +244,14 @@ export class CsrFile {
     );
   }
 
+  #dirtySummary(): number {
+    return (this.#low(MSTATUS) & MSTATUS_BITS.FS) === MSTATUS_BITS.FS ? MSTATUS_HIGH_SD : 0;
+  }
+
+  #hasFloat(): boolean {
+    return (this.#low(MSTATUS) & MSTATUS_BITS.FS) !== 0;
+  }
+
   /** Four PMP configurations in a word. */
   #pmpConfigs(first: number): number {
     const { pmp } = this.#hart.translation;
@@ -257,6 +277,14 @@ export class CsrFile {
         this.#hart.translation.select();
         return;
       }
+      case CSR.fflags:
+      case CSR.frm:
+      case CSR.fcsr:
+        if (number !== CSR.frm) this.#words[this.#block + FFLAGS] = low & 0x1f;
+        if (number !== CSR.fflags)
+          this.#words[this.#block + FRM] = (number === CSR.frm ? low : low >> 5) & 7;
+        this.#words[this.#block + MSTATUS] = this.#low(MSTATUS) | MSTATUS_BITS.FS;
+        return;
       case CSR.mie:
         this.#put(MIE, low & ALL_INTERRUPTS, 0);
         return;
@@ -421,7 +449,6 @@ const isPmpConfig = (number: number): boolean =>
   number >= CSR.pmpcfg0 && number < CSR.pmpcfg0 + PMP_ENTRIES / 4 && number % 2 === 0;
 
 const CELL_NUMBERS: ReadonlyMap<number, CsrCell> = new Map<number, CsrCell>([
-  [CSR.mstatus, 'mstatus'],
   [CSR.medeleg, 'medeleg'],
   [CSR.mideleg, 'mideleg'],
   [CSR.mie, 'mie'],

@@ -185,10 +185,12 @@ export function writeRecord(
   }
   const { instruction } = d;
   const { meaning } = instruction;
-  const rd = (d.rd === 0 ? X_SINK : d.rd) * 8;
+  const isFloat = meaning.kind.startsWith('float');
+  const writesX = !isFloat || (meaning.kind === 'float' && meaning.to === 'x');
+  const rd = (d.rd === 0 && writesX ? X_SINK : d.rd) * 8;
   let operation = operationNumber.get(instruction.base ?? instruction.name) as number;
   let rs2 = d.rs2 * 8;
-  let extra = 0;
+  let extra = isFloat ? (four ? raw : raw & 0xffff) : 0;
   if (meaning.kind === 'exit' && meaning.reason === EXIT.CSR) {
     const plain = plainCsr(raw);
     if (plain !== undefined) {

@@ -39,7 +39,8 @@ import { EXIT } from './isa/table.ts';
 import { Jit } from './jit/jit.ts';
 import { hartBase, type MemoryPlan } from './memory-plan.ts';
 import { RAM_BASE } from './physical-map.ts';
-import { Reservations, type ReservationSpec } from './reservations.ts';
+import type { ReservationSpec } from './reservation-spec.ts';
+import { Reservations } from './reservations.ts';
 import { CAUSE, levelsOf, MSTATUS_BITS, NO_FAULT, Translation } from './translation.ts';
 
 /**
@@ -84,6 +85,7 @@ const at = HartBlock.offset;
 // Word indices within the block: constants here, so that no hot path looks a name up.
 const PC = wordOf('pc');
 const X = wordOf('x');
+const F = wordOf('f');
 const INSTRET = wordOf('instret');
 const MIP = wordOf('mip');
 const PENDING_WORD = wordOf('pending');
@@ -672,8 +674,9 @@ export class Hart implements CsrOwner {
         return;
       }
       if ((flags & ACCESS.SC) !== 0) {
-        const rs2 = this.#recordRs2(record);
-        const [newLow, newHigh] = [this.xLow(rs2), this.xHigh(rs2)];
+        const source = this.#sourceCell(record, flags);
+        const newLow = this.words[source] as number;
+        const newHigh = this.words[source + 1] as number;
         const isDone = reservations.storeConditional(host, bytes, newLow, newHigh, low, high);
         this.setX(head >>> 19, isDone ? 0 : 1, 0);
         this.#retire(length);
@@ -695,7 +698,7 @@ export class Hart implements CsrOwner {
       (flags & ACCESS.ATOMIC) !== 0 ||
       !(isLoad
         ? this.#readPhysical(host, translation.physical, bytes)
-        : this.#writePhysical(host, translation.physical, bytes, this.#recordRs2(record)))
+        : this.#writePhysical(host, translation.physical, bytes, this.#sourceCell(record, flags)))
     ) {
       this.trap(isLoad ? CAUSE.LOAD_ACCESS : CAUSE.STORE_ACCESS, low, high);
       return;
@@ -722,13 +725,20 @@ export class Hart implements CsrOwner {
     this.translation.takeBack(low);
   }
 
-  /** The register that a record's rs2 names. */
-  #recordRs2(record: number): number {
-    return (this.words[record + 1] as number) >>> 19;
+  /** Where the register that a record's rs2 names lies. */
+  #sourceCell(record: number, flags: number): number {
+    const register = (this.words[record + 1] as number) >>> 19;
+    return this.#block + ((flags & ACCESS.FLOAT) === 0 ? X : F) + 2 * register;
   }
 
   /** Gives a loaded value, in `low` and `high`, to the register cell at a byte offset. */
   #loaded(rdOffset: number, bytes: number, flags: number): void {
+    if ((flags & ACCESS.FLOAT) !== 0) {
+      const cell = F + (rdOffset >> 2);
+      this.#put(cell, this.low, bytes === 8 ? this.high : -1);
+      this.words[this.#block + MSTATUS] = this.#low(MSTATUS) | MSTATUS_BITS.FS;
+      return;
+    }
     this.#extend(bytes, (flags & ACCESS.SIGNED) !== 0);
     this.setX(rdOffset >> 3, this.low, this.high);
   }
@@ -765,9 +775,9 @@ export class Hart implements CsrOwner {
   }
 
   /** Writes a register's low bytes to RAM or a device. */
-  #writePhysical(host: number, physical: number, bytes: number, register: number): boolean {
-    const low = this.xLow(register);
-    const high = this.xHigh(register);
+  #writePhysical(host: number, physical: number, bytes: number, cell: number): boolean {
+    const low = this.words[cell] as number;
+    const high = this.words[cell + 1] as number;
     if (host !== 0) {
       if (bytes === 8) {
         this.#data.setInt32(host, low, true);
@@ -813,9 +823,9 @@ export class Hart implements CsrOwner {
     const nextHigh = nextLow === 0 ? (high + 1) | 0 : high;
     const second = this.#hostOfPart(nextLow, nextHigh, bytes - inFirst, isLoad);
     if (second === 0) return;
-    const rs2 = this.#recordRs2(record);
-    this.low = isLoad ? 0 : this.xLow(rs2);
-    this.high = isLoad ? 0 : this.xHigh(rs2);
+    const source = this.#sourceCell(record, flags);
+    this.low = isLoad ? 0 : (this.words[source] as number);
+    this.high = isLoad ? 0 : (this.words[source + 1] as number);
     const { reservations } = this;
     const copy = (): void => this.#copyParts(first, second, inFirst, bytes, isLoad);
     if (isLoad || reservations === undefined) copy();
@@ -1036,7 +1046,7 @@ export class Hart implements CsrOwner {
 }
 
 /** What a load, store or atomic does, by operation number. */
-const ACCESS = { LOAD: 1, SIGNED: 2, ATOMIC: 4, LR: 8, SC: 16 } as const;
+const ACCESS = { LOAD: 1, SIGNED: 2, ATOMIC: 4, FLOAT: 8, LR: 16, SC: 32 } as const;
 const ACCESS_BYTES: Uint8Array = new Uint8Array(256);
 const ACCESS_FLAGS: Uint8Array = new Uint8Array(256);
 for (let operation = 0; operation < 256; operation++) {
@@ -1045,9 +1055,10 @@ for (let operation = 0; operation < 256; operation++) {
   const { kind, bytes } = meaning;
   ACCESS_BYTES[operation] = bytes;
   ACCESS_FLAGS[operation] =
-    (kind === 'load' || kind === 'lr' ? ACCESS.LOAD : 0) |
+    (kind === 'load' || kind === 'lr' || kind === 'floatLoad' ? ACCESS.LOAD : 0) |
     (kind === 'load' && meaning.signed ? ACCESS.SIGNED : 0) |
-    (kind === 'load' || kind === 'store' ? 0 : ACCESS.ATOMIC) |
+    (kind === 'floatLoad' || kind === 'floatStore' ? ACCESS.FLOAT : 0) |
+    (kind === 'lr' || kind === 'sc' || kind === 'amo' || kind === 'amoLoop' ? ACCESS.ATOMIC : 0) |
     (kind === 'lr' ? ACCESS.LR : 0) |
     (kind === 'sc' ? ACCESS.SC : 0);
 }

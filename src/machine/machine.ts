@@ -20,11 +20,32 @@ import { Htif, type HtifCells } from './devices/htif.ts';
 import { Hart, type MachineMode } from './hart.ts';
 import { setInterruptLine, signalHart } from './hart-lines.ts';
 import { RAM_BASE } from './physical-map.ts';
-import { reservationBytes, tracksReservations, type ReservationSpec } from './reservations.ts';
+import { tracksReservations, type ReservationSpec } from './reservation-spec.ts';
+import { reservationBytes } from './reservations.ts';
 
 /** What the machine implements, for the device tree. */
-export const ISA_STRING =
-  'rv64imac_zicbop_zicntr_zicond_zicsr_zifencei_zihintpause_zca_zcb_zba_zbb_zbs_smepmp_sstc_svade_svadu_svinval_svnapot_svpbmt';
+export const ISA_STRING: string = [
+  'rv64imafdc',
+  'zicbop',
+  'zicntr',
+  'zicond',
+  'zicsr',
+  'zifencei',
+  'zihintpause',
+  'zca',
+  'zcb',
+  'zcd',
+  'zba',
+  'zbb',
+  'zbs',
+  'smepmp',
+  'sstc',
+  'svade',
+  'svadu',
+  'svinval',
+  'svnapot',
+  'svpbmt',
+].join('_');
 
 export interface MachineSpec extends Peripherals {
   readonly harts: number;

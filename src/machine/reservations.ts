@@ -26,22 +26,7 @@ import { HART_STATE, HartBlock, PENDING, wordOf } from './core/hart-block.ts';
 import { acquire, release } from './devices/lock.ts';
 import { signalHart } from './hart-lines.ts';
 import { hartBase, type MemoryPlan } from './memory-plan.ts';
-
-export const RESERVATION_MODES = ['value', 'page', 'global'] as const;
-export type ReservationMode = (typeof RESERVATION_MODES)[number];
-
-export interface ReservationSpec {
-  readonly mode: ReservationMode;
-  /** With `value`: count and report the SCs that succeeded for an A-B-A. */
-  readonly detectsAba: boolean;
-}
-
-/** What a machine does that is told nothing. */
-export const BY_VALUE: ReservationSpec = { mode: 'value', detectsAba: false };
-
-/** Whether LR and SC have to leave the core. */
-export const tracksReservations = (spec: ReservationSpec): boolean =>
-  spec.mode !== 'value' || spec.detectsAba;
+import type { ReservationMode, ReservationSpec } from './reservation-spec.ts';
 
 /** Reports that are kept, the first ones. */
 const MAX_REPORTS = 16;

@@ -4,7 +4,7 @@
  * A gate is the address of its `ecall`; the trap brings the privilege, so what stands before or after
  * it means nothing. Entering pushes a frame on the thread's domain stack, which lies in the monitor's
  * memory; leaving pops that frame and nothing else, wherever the guest's own stack says it came from.
- * Arguments are in arguments.ts, the registers of S-mode in supervisor-state.ts.
+ * Arguments are in arguments.ts, what happens to registers in crossing-code.ts.
  * Upholds NK-2, NK-8 and NK-9.
  */
 import { HART_STATE, PRIVILEGE } from '../machine/core/hart-block.ts';
@@ -17,7 +17,6 @@ import {
   COUNT_GATES,
   COUNT_OPS,
   COUNT_RETURNS,
-  DOMAIN,
   INSTRET,
   MEPC,
   MIE,
@@ -29,12 +28,11 @@ import {
   STVEC,
   THREAD,
   VIEW,
-  X,
 } from './cells.ts';
 import { CHARGE } from './charges.ts';
+import { crossingCode, type CrossingCode } from './crossing-code.ts';
 import { halves, type Shared } from './shared.ts';
 import type { Spaces } from './spaces.ts';
-import { SupervisorState } from './supervisor-state.ts';
 import { DOMAIN_STATE, FRAME_KIND, MAX_DOMAINS } from './tables.ts';
 import { AT, type Threads } from './threads.ts';
 
@@ -42,12 +40,7 @@ import { AT, type Threads } from './threads.ts';
 const RA = 1;
 const SP = 2;
 const TP = 4;
-const T0 = 5;
 const A0 = 10;
-/** ra, sp, gp and tp, then s0 to s11: what a caller may rely on (psABI), and so what is saved for it. */
-const SAVED = [1, 2, 3, 4, 8, 9, 18, 19, 20, 21, 22, 23, 24, 25, 26, 27];
-const ALL = Array.from({ length: 31 }, (_, n) => n + 1);
-
 /** What of sstatus belongs to the caller and comes back with it. */
 const CALLER_STATUS =
   MSTATUS_BITS.SIE | MSTATUS_BITS.SPIE | MSTATUS_BITS.SPP | MSTATUS_BITS.SUM | MSTATUS_BITS.MXR;
@@ -64,7 +57,15 @@ export class Gates {
   readonly #threads: Threads;
   readonly #spaces: Spaces;
   readonly #arguments: Arguments;
-  readonly #supervisor = new SupervisorState();
+  readonly #code: CrossingCode;
+  /** Where in the shared memory the frames lie, the core's registers of S-mode on this hart, the states. */
+  readonly #framesAt: number;
+  readonly #supervisorAt: number;
+  readonly #statesAt: number;
+  readonly #states: Int32Array;
+  readonly #generations: Int32Array;
+  readonly #starters: Int32Array;
+  readonly #counts: Int32Array;
   readonly #gates: (Gate | undefined)[] = [];
   readonly #regionLow: number;
   readonly #regionHigh: number;
@@ -95,6 +96,15 @@ export class Gates {
     this.#threads = threads;
     this.#spaces = spaces;
     this.#arguments = new Arguments(shared);
+    const { parts } = shared.machine;
+    this.#code = crossingCode(parts.memory, parts.plan.totalPages);
+    this.#framesAt = threads.words.byteOffset;
+    this.#supervisorAt = shared.supervisorAt;
+    this.#states = shared.tables.domainState;
+    this.#statesAt = this.#states.byteOffset;
+    this.#generations = shared.tables.domainGeneration;
+    this.#starters = shared.tables.domainStarter;
+    this.#counts = shared.tables.gateCounts;
     this.#isHijackable = shared.isAblated('return-frame');
     this.#areViewsSeparate = !shared.isAblated('views');
     this.#trustsNames = shared.isAblated('gate-identity');
@@ -155,43 +165,45 @@ export class Gates {
     return true;
   }
 
-  #generation(domain: number): number {
-    return Atomics.load(this.#shared.tables.domainGeneration, domain);
-  }
-
+  /** The domain's state some time ago: a stop may just have come. Who must not miss one claims first. */
   #state(domain: number): number {
-    return Atomics.load(this.#shared.tables.domainState, domain);
+    return this.#states[domain] as number;
   }
 
-  #mayEnter(domain: number, thread: number): boolean {
-    if (domain === 0) return true;
-    const state = this.#state(domain);
-    if (state === DOMAIN_STATE.RUNNING) return true;
-    return state === DOMAIN_STATE.STARTING && this.#shared.tables.domainStarter[domain] === thread;
+  /** Changes only while nobody is inside of the domain. */
+  #generation(domain: number): number {
+    return this.#generations[domain] as number;
   }
 
-  #isAlive(domain: number, generation: number): boolean {
+  #mayEnter(domain: number, state: number, thread: number): boolean {
+    return (
+      domain === 0 ||
+      state === DOMAIN_STATE.RUNNING ||
+      (state === DOMAIN_STATE.STARTING && this.#starters[domain] === thread)
+    );
+  }
+
+  #isAlive(domain: number, state: number, generation: number): boolean {
     if (domain === 0) return true;
-    const state = this.#state(domain);
     const isUp = state === DOMAIN_STATE.RUNNING || state === DOMAIN_STATE.STARTING;
     return isUp && this.#generation(domain) === generation;
   }
 
   /**
-   * Says that this hart is in a domain. A restart first makes sure that the domain is down and then
-   * that no hart is in it; we first say that we are in it and then look whether it is up. Both
-   * sequentially consistent, so one of the two sees the other: nobody is inside during a restart.
+   * Says that this hart is in a domain, and returns the domain's state. A restart first makes sure that
+   * the domain is down and then that no hart is in it; we first say that we are in it and then look
+   * whether it is up. Both sequentially consistent, so one of the two sees the other: nobody is inside
+   * during a restart.
    */
-  #claim(hart: Hart, domain: number): void {
-    Atomics.store(hart.words, (hart.base >> 2) + DOMAIN, domain);
+  #claim(hart: Hart, domain: number): number {
+    return this.#code.claim(hart.base, domain, this.#statesAt + 4 * domain);
   }
 
   /** Its starter's first call has returned: everybody may come. */
   #endStart(domain: number, thread: number): void {
     if (domain === 0 || this.#state(domain) !== DOMAIN_STATE.STARTING) return;
-    const { domainState, domainStarter } = this.#shared.tables;
-    if (domainStarter[domain] !== thread || this.#threads.isInside(thread, domain)) return;
-    Atomics.compareExchange(domainState, domain, DOMAIN_STATE.STARTING, DOMAIN_STATE.RUNNING);
+    if (this.#starters[domain] !== thread || this.#threads.isInside(thread, domain)) return;
+    Atomics.compareExchange(this.#states, domain, DOMAIN_STATE.STARTING, DOMAIN_STATE.RUNNING);
   }
 
   /** A call that is not made: the caller goes on behind it with a status. */
@@ -224,7 +236,7 @@ export class Gates {
       this.#refuse(hart, { rule: 'enter-by-gate', status: STATUS.POLICY }, context.id);
       return;
     }
-    if (!this.#mayEnter(callee, thread)) {
+    if (!this.#mayEnter(callee, this.#state(callee), thread)) {
       this.#failCall(hart, context);
       return;
     }
@@ -239,8 +251,7 @@ export class Gates {
       this.#refuse(hart, refusal, context.id);
       return;
     }
-    this.#claim(hart, callee);
-    if (!this.#mayEnter(callee, thread)) {
+    if (!this.#mayEnter(callee, this.#claim(hart, callee), thread)) {
       // Stopped since we looked.
       this.#claim(hart, caller);
       this.#failCall(hart, context);
@@ -251,19 +262,16 @@ export class Gates {
     const { onlooker } = this.#shared;
     onlooker?.crossed(hart, 'call', caller, callee, hart.xLow(RA), hart.xHigh(RA));
     hart.tally(COUNT_GATES);
-    const counts = this.#shared.tables.gateCounts;
     const cell = (hart.id * MAX_DOMAINS + caller) * MAX_DOMAINS + callee;
-    counts[cell] = (counts[cell] as number) + 1;
+    this.#counts[cell] = (this.#counts[cell] as number) + 1;
     const { words } = threads;
     const frame = this.#push(hart, thread, FRAME_KIND.CALL, caller, callee, context.id);
     words[frame + AT.pc] = hart.xLow(RA);
     words[frame + AT.pc + 1] = hart.xHigh(RA);
-    this.#saveRegisters(hart, frame, SAVED);
+    this.#code.keep(hart.base, this.#address(frame));
     arguments_.copyIn(hart, plan, words, frame, spHigh);
     // What is no argument is nobody's: t0 to t6, the other a registers, all s registers, gp, tp.
-    const x = (hart.base >> 2) + X;
-    clear(hart.words, x + 2 * RA, x + 2 * A0);
-    clear(hart.words, x + 2 * (A0 + plan.count), x + 2 * 32);
+    this.#code.clearForCall(hart.base, plan.count);
     hart.setX(RA, this.#returnLow, this.#returnHigh);
     hart.setX(SP, arguments_.sp, spHigh);
     const before = hart.word(MSTATUS);
@@ -359,24 +367,9 @@ export class Gates {
     );
   }
 
-  #saveRegisters(hart: Hart, frame: number, registers: readonly number[]): void {
-    const { words } = this.#threads;
-    const from = (hart.base >> 2) + X;
-    for (const register of registers) {
-      words[frame + AT.x + 2 * register] = hart.words[from + 2 * register] as number;
-      words[frame + AT.x + 2 * register + 1] = hart.words[from + 2 * register + 1] as number;
-    }
-  }
-
-  #restoreRegisters(hart: Hart, frame: number, registers: readonly number[]): void {
-    const { words } = this.#threads;
-    for (const register of registers) {
-      hart.setX(
-        register,
-        words[frame + AT.x + 2 * register] as number,
-        words[frame + AT.x + 2 * register + 1] as number,
-      );
-    }
+  /** Of a frame, in the shared memory. */
+  #address(frame: number): number {
+    return this.#framesAt + 4 * frame;
   }
 
   /** tp is the core's: it finds its thread there; for anybody else it is zero. */
@@ -395,8 +388,8 @@ export class Gates {
       this.#shared.mechanism.enter(hart, from, to, thread, space);
       hart.setWord(VIEW, hart.word(SATP) ^ (hart.word(SATP + 1) << 12));
     }
-    if (from === 0) this.#supervisor.leaveCore(hart);
-    else if (to === 0) this.#supervisor.enterCore(hart);
+    if (from === 0) this.#code.leaveCore(hart.base, this.#supervisorAt);
+    else if (to === 0) this.#code.enterCore(hart.base, this.#supervisorAt);
   }
 
   /** Ends the trap in S-mode with the given bits of sstatus. */
@@ -418,7 +411,7 @@ export class Gates {
       return;
     }
     const callee = words[top + AT.callee] as number;
-    if (!this.#isAlive(callee, words[top + AT.generation] as number)) {
+    if (!this.#isAlive(callee, this.#state(callee), words[top + AT.generation] as number)) {
       // Stopped while it ran here: what it says does not count any more.
       this.unwind(hart, thread);
       return;
@@ -454,13 +447,11 @@ export class Gates {
     this.#resumeCharge(hart, thread);
     this.#endStart(callee, thread);
     this.#arguments.endLoans(hart, words, top);
-    this.#claim(hart, caller);
-    if (!this.#isAlive(caller, words[top + AT.callerGeneration] as number)) return false;
+    const state = this.#claim(hart, caller);
+    if (!this.#isAlive(caller, state, words[top + AT.callerGeneration] as number)) return false;
     this.#switchView(hart, caller, thread);
     const copied = !copyOut || this.#arguments.copyOut(hart, words, top, caller);
-    const x = (hart.base >> 2) + X;
-    clear(hart.words, x + 2 * T0, x + 2 * 32);
-    this.#restoreRegisters(hart, top, SAVED);
+    this.#code.giveBack(hart.base, this.#address(top));
     if (copied) hart.setX(A0, resultLow, resultHigh);
     else hart.setXNumber(A0, STATUS.INVALID_ADDRESS);
     hart.setPair(MIE, words[top + AT.mie] as number, 0);
@@ -492,9 +483,8 @@ export class Gates {
     const frame = this.#push(hart, thread, FRAME_KIND.INTERRUPT, domain, 0, -1);
     words[frame + AT.pc] = pcLow;
     words[frame + AT.pc + 1] = pcHigh;
-    this.#saveRegisters(hart, frame, ALL);
-    const x = (hart.base >> 2) + X;
-    clear(hart.words, x + 2 * RA, x + 2 * 32);
+    this.#code.keepAll(hart.base, this.#address(frame));
+    this.#code.clearAll(hart.base);
     hart.setX(SP, this.#spLow, this.#spHigh);
     this.#restoreTp(hart, exit);
     this.#claim(hart, 0);
@@ -523,13 +513,13 @@ export class Gates {
     this.#shared.onlooker?.crossed(hart, 'resume', 0, domain, pcLow, pcHigh);
     threads.setDepth(thread, threads.depth(thread) - 1);
     this.#resumeCharge(hart, thread);
-    this.#claim(hart, domain);
-    if (!this.#isAlive(domain, words[top + AT.callerGeneration] as number)) {
+    const state = this.#claim(hart, domain);
+    if (!this.#isAlive(domain, state, words[top + AT.callerGeneration] as number)) {
       this.unwind(hart, thread);
       return;
     }
     this.#switchView(hart, domain, thread);
-    this.#restoreRegisters(hart, top, ALL);
+    this.#code.giveAllBack(hart.base, this.#address(top));
     hart.setPair(MEPC, pcLow, pcHigh);
     this.#toSupervisor(hart, words[top + AT.sstatus] as number);
   }
@@ -564,7 +554,7 @@ export class Gates {
     if (top < 0) return false;
     const { words } = this.#threads;
     const domain = words[top + AT.callee] as number;
-    return !this.#isAlive(domain, words[top + AT.generation] as number);
+    return !this.#isAlive(domain, this.#state(domain), words[top + AT.generation] as number);
   }
 
   /** Instructions that the present call has retired in its domain; 0 in the core. */
@@ -577,11 +567,6 @@ export class Gates {
       Math.max(0, hart.instret - readNumber(words, top + AT.since))
     );
   }
-}
-
-/** Zeroes words; for so few of them faster than the typed array's own `fill`. */
-function clear(words: Int32Array, from: number, to: number): void {
-  for (let n = from; n < to; n++) words[n] = 0;
 }
 
 /** A count below 2^53 in two words. */

@@ -27,13 +27,13 @@ import {
 } from './cells.ts';
 import { CHARGE, chargeOfCall } from './charges.ts';
 import type { MonitorConfig } from './config.ts';
+import { CORE_COUNTERS, CORE_EXCEPTIONS, CORE_INTERRUPTS } from './crossing-code.ts';
 import { Domains } from './domains.ts';
 import { CODE_FENCE } from './fence.ts';
 import { Gates } from './gates.ts';
 import { Sbi } from './sbi.ts';
 import { halves, Shared } from './shared.ts';
 import { Spaces, type Answer, type Grantee } from './spaces.ts';
-import { CORE_COUNTERS, CORE_EXCEPTIONS, CORE_INTERRUPTS } from './supervisor-state.ts';
 import { FRAME_KIND, HSM } from './tables.ts';
 import { AT, Threads } from './threads.ts';
 

@@ -19,7 +19,7 @@ import { append, type LedgerEntry, type RuleName } from './ledger.ts';
 import { createMechanism } from './mechanisms/index.ts';
 import type { Mechanism } from './mechanisms/mechanism.ts';
 import { leafHigh, leafLow, Paging, RAM_FRAME } from './paging.ts';
-import { MonitorBlock, type MonitorView } from './tables.ts';
+import { MonitorBlock, SUPERVISOR_CELLS, type MonitorView } from './tables.ts';
 import { PTE } from '../machine/translation.ts';
 
 /** A pair of halves. */
@@ -54,6 +54,8 @@ export class Shared {
   readonly paging: Paging;
   readonly mechanism: Mechanism;
   readonly domains: number;
+  /** Where in the shared memory the core's registers of S-mode lie while this hart is elsewhere. */
+  readonly supervisorAt: number;
   readonly #ablated: ReadonlySet<Ablation>;
 
   /** @param hart whose thread this is; its block serves as scratch space and its counters are charged */
@@ -71,6 +73,8 @@ export class Shared {
     );
     this.fences = new FenceBoard(machine.memory, plan);
     this.domains = config.contexts?.domains.length ?? 1;
+    this.supervisorAt =
+      plan.monitor + MonitorBlock.offset.supervisor + 8 * SUPERVISOR_CELLS.length * hart;
     this.#ablated = new Set(config.ablate);
     this.paging = new Paging({
       core: machine.core,

@@ -155,8 +155,9 @@ export class Spaces {
     return done();
   }
 
+  /** The space of this hart, which alone writes it. */
   activeOn(hart: Hart): number {
-    return Atomics.load(this.#active, hart.id);
+    return this.#active[hart.id] as number;
   }
 
   #isActiveSomewhere(space: number): boolean {

@@ -4,7 +4,8 @@
  *
  * Unless a field says otherwise it is guarded by `MonitorBlock.lock`.
  */
-import { i32, i32Array, layout, ticketLock, type View } from 'sharedarraybuffer-utils';
+import { i32, i32Array, i64Array, layout, ticketLock, type View } from 'sharedarraybuffer-utils';
+import type { CsrCell } from '../machine/core/hart-block.ts';
 import { MAX_HARTS } from '../machine/physical-map.ts';
 import { MAX_SPACES, MAX_THREADS } from './abi.ts';
 
@@ -100,6 +101,17 @@ export const Space = layout('Space', {
   pages: i32,
 });
 
+/** Registers of S-mode that the core alone has; zero for everybody else. */
+export const SUPERVISOR_CELLS = [
+  'stvec',
+  'sscratch',
+  'sepc',
+  'scause',
+  'stval',
+  'scounteren',
+  'senvcfg',
+] as const satisfies readonly CsrCell[];
+
 /** Fences that may wait for a hart one by one; more become one fence for everything. */
 export const FENCE_QUEUE = 8;
 /** Address (low, high), pages (0 = all), ASID (-1 = all). */
@@ -136,6 +148,9 @@ export const MonitorBlock = layout('MonitorBlock', {
   ledger: i32Array(LEDGER_RECORDS * LEDGER_WORDS),
   gateCounts: i32Array(MAX_HARTS * MAX_DOMAINS * MAX_DOMAINS).doc(
     'crossings by hart, caller, callee. One writer each; read by the probe',
+  ),
+  supervisor: i64Array(MAX_HARTS * SUPERVISOR_CELLS.length).doc(
+    "by hart: the core's SUPERVISOR_CELLS while the hart is in another domain. Its hart only",
   ),
   spaces: i32Array((Space.sizeBytes / 4) * MAX_SPACES),
   threads: i32Array((Thread.sizeBytes / 4) * MAX_THREADS),

@@ -5,7 +5,8 @@ import { afterAll, describe, expect, it } from 'vitest';
 
 import { attachMachine, createMachine } from '../../src/machine/machine.ts';
 import { RAM_BASE } from '../../src/machine/physical-map.ts';
-import { abaReports, type ReservationSpec } from '../../src/machine/reservations.ts';
+import type { ReservationSpec } from '../../src/machine/reservation-spec.ts';
+import { abaReports } from '../../src/machine/reservations.ts';
 import { assemble } from './isa/assembler.ts';
 
 const HARTS = 3;

@@ -6,7 +6,7 @@
  */
 import type { Counter } from '../../machine/core/hart-block.ts';
 import { memoryDrive } from '../../machine/devices/drive.ts';
-import { BY_VALUE, type ReservationSpec } from '../../machine/reservations.ts';
+import { BY_VALUE, type ReservationSpec } from '../../machine/reservation-spec.ts';
 import type { MechanismName } from '../../policy/contexts.ts';
 import type { Bundled } from '../bundled.ts';
 import type { AbaResult, RunResult } from '../run-result.ts';

@@ -36,6 +36,8 @@ import {
   type Stmt,
 } from '../wasm/ir.ts';
 import { EXIT, OPERATIONS, type Exit, type Instruction, type Meaning } from '../isa/table.ts';
+import { ROUND, ROUND_DYNAMIC } from '../fp/format.ts';
+import { FLOAT_EXPORTS, floatFunctions } from '../fp/library.ts';
 import { CAUSE, MSTATUS_BITS, SSTATUS_MASK } from '../csr-numbers.ts';
 import {
   csrIndex,
@@ -100,7 +102,10 @@ export interface CoreOptions {
 /** Takes the hart and how many instructions it may retire; returns a REGION_END. */
 export const REGION_PARAMS = ['i32', 'i32'] as const;
 
-/** What the module exports; addresses are offsets in the shared memory. */
+/**
+ * What the module exports; addresses are offsets in the shared memory. Besides these, for other modules
+ * to import: the floating-point library (fp/library.ts).
+ */
 export interface CoreExports {
   /**
    * Returns an `EXIT` reason after at most `limit` instructions (more, up to a page's worth, if not
@@ -135,6 +140,7 @@ export interface CoreExports {
 export type TrapEnd = 0 | typeof EXIT.MONITOR | typeof EXIT.REGIME;
 
 const at = HartBlock.offset;
+const MSTATUS = at.csr + 8 * csrIndex.mstatus;
 
 /** The bytes of the core module. */
 export function generateCore(options: CoreOptions): Uint8Array<ArrayBuffer> {
@@ -143,6 +149,7 @@ export function generateCore(options: CoreOptions): Uint8Array<ArrayBuffer> {
     functions: [
       ...multiplyHelpers(),
       ...sharedCellHelpers(),
+      ...floatFunctions(),
       ...trapFunctions(),
       ...(options.exact ? modelFunctions() : []),
       runFunction(options),
@@ -155,6 +162,7 @@ export function generateCore(options: CoreOptions): Uint8Array<ArrayBuffer> {
       'mulh',
       'mulhsu',
       'mulhu',
+      ...FLOAT_EXPORTS,
       ...TRAP_FUNCTIONS,
     ],
     ...(options.hotAfter === undefined ? {} : { table: 'regions' }),
@@ -349,7 +357,7 @@ function runFunction(options: CoreOptions): FunctionBuilder {
     );
   const illegal = (): Stmt[] => trap(i32.const(CAUSE.ILLEGAL), i64.extend_u(record('imm', 4)));
   const mode = load('i32', 4, false, hart, at.mode);
-  const mstatus = load('i32', 4, false, hart, at.csr + 8 * csrIndex.mstatus);
+  const mstatus = load('i32', 4, false, hart, MSTATUS);
 
   const isPending = i32.ne(atomicLoad('i32', hart, at.pending), i32.const(0));
   const joinWord = (to: Expr): Expr => i32.add(joins, i32.shr_u(to, i32.const(2)));
@@ -526,6 +534,10 @@ function runFunction(options: CoreOptions): FunctionBuilder {
       case 'amo':
       case 'amoLoop':
         return atomicHandler(meaning);
+      case 'float':
+      case 'floatLoad':
+      case 'floatStore':
+        return floatHandler(meaning);
       case 'exit':
         return exitHandler(meaning.reason);
     }
@@ -565,6 +577,73 @@ function runFunction(options: CoreOptions): FunctionBuilder {
         return leaveAt(reason);
       default:
         return [set(pc, currentPc), ...leave(reason, count)];
+    }
+  };
+
+  const { FS } = MSTATUS_BITS;
+  const floatState = i32.and(mstatus, i32.const(FS));
+  const floatIllegal = label('floating point illegal');
+  const unlessFloatIsOff = unlikely(i32.eqz(floatState), [br(floatIllegal)]);
+  const writeFloat = (value: Expr): Stmt[] => [
+    store('i64', 8, registerCell('rd'), value, at.f),
+    unlikely(i32.ne(floatState, i32.const(FS)), [
+      store('i32', 4, hart, i32.or(mstatus, i32.const(FS)), MSTATUS),
+    ]),
+  ];
+  const floatHandler = (
+    meaning: Extract<Meaning, { kind: 'float' | 'floatLoad' | 'floatStore' }>,
+  ): Stmt[] => {
+    // What the record's `extra` has are the raw bits.
+    const field = (shift: number, mask: number): Expr =>
+      i32.and(i32.shr_u(record('extra', 4), i32.const(shift)), i32.const(mask));
+    switch (meaning.kind) {
+      case 'floatLoad': {
+        const isBoxed = meaning.bytes === 4;
+        return [
+          unlessFloatIsOff,
+          set(address, i64.add(readRegister('rs1'), immediate)),
+          ...translate('readTag', meaning.bytes, EXIT.LOAD_MISS),
+          set(value64, load('i64', meaning.bytes, false, host)),
+          ...writeFloat(isBoxed ? i64.or(value64, i64.const(-(1n << 32n))) : value64),
+          ...advance,
+        ];
+      }
+      case 'floatStore':
+        return [
+          unlessFloatIsOff,
+          set(address, i64.add(readRegister('rs1'), immediate)),
+          ...translate('writeTag', meaning.bytes, EXIT.STORE_MISS),
+          store('i64', meaning.bytes, host, load('i64', 8, false, registerCell('rs2'), at.f)),
+          ...advance,
+        ];
+      case 'float': {
+        const rs3 = i32.add(hart, i32.shl(field(27, 31), i32.const(3)));
+        const cellOf: Record<string, Expr> = {
+          frs1: registerCell('rs1'),
+          frs2: registerCell('rs2'),
+          frs3: rs3,
+        };
+        const leaf = (name: string): Expr => {
+          const cell = cellOf[name];
+          if (cell !== undefined) return load('i64', 8, false, cell, at.f);
+          return name === 'hart' ? hart : name === 'rm' ? value32 : operandOf(name);
+        };
+        const result = substitute(meaning.result, leaf);
+        return [
+          unlessFloatIsOff,
+          ...(meaning.rounds
+            ? [
+                set(value32, field(12, ROUND_DYNAMIC)),
+                when(i32.eq(value32, i32.const(ROUND_DYNAMIC)), [
+                  set(value32, load('i32', 4, false, hart, at.frm)),
+                  unlikely(i32.gt_u(value32, i32.const(ROUND.RMM)), [br(floatIllegal)]),
+                ]),
+              ]
+            : []),
+          ...(meaning.to === 'f' ? writeFloat(result) : [writeRd(result)]),
+          ...advance,
+        ];
+      }
     }
   };
 
@@ -645,11 +724,15 @@ function runFunction(options: CoreOptions): FunctionBuilder {
     const IS_SET = 1 << 13;
     const IS_CLEAR = 1 << 12;
     const raw = record('imm', 4);
-    const cell = at.csr + 8 * csrIndex.mstatus;
     const UXL = 2n << 32n;
-    const { SIE, SPIE, SPP, SUM, MXR } = MSTATUS_BITS;
+    const { FS, SIE, SPIE, SPP, SUM, MXR } = MSTATUS_BITS;
     const changed = i32.xor(i32.wrap(old64), value32);
     const changes = (bits: number): Expr => i32.and(changed, i32.const(bits));
+    // SD is set if both bits of FS are.
+    const isDirty = i64.and(
+      i64.and(i64.shl(old64, i64.const(49)), i64.shl(old64, i64.const(50))),
+      i64.const(-(1n << 63n)),
+    );
     return [
       unlikely(i32.lt_u(mode, i32.const(PRIVILEGE.S)), leaveAt(EXIT.CSR)),
       set(
@@ -660,7 +743,7 @@ function runFunction(options: CoreOptions): FunctionBuilder {
           i32.wrap(readRegister('rs1')),
         ),
       ),
-      set(old64, load('i64', 8, false, hart, cell)),
+      set(old64, load('i64', 8, false, hart, MSTATUS)),
       set(old32, i32.wrap(old64)),
       // funct3: 1 writes, 2 sets, 3 clears (vol. I, "Zicsr").
       when(i32.and(raw, i32.const(IS_SET)), [
@@ -675,13 +758,13 @@ function runFunction(options: CoreOptions): FunctionBuilder {
         i32.or(i32.and(value32, i32.const(SSTATUS_MASK)), i32.and(old32, i32.const(~SSTATUS_MASK))),
       ),
       // Whatever else sstatus has is for the CSR file, and so is what may let an interrupt in.
-      unlikely(changes(~(SIE | SPIE | SPP | SUM | MXR)), leaveAt(EXIT.CSR)),
+      unlikely(changes(~(FS | SIE | SPIE | SPP | SUM | MXR)), leaveAt(EXIT.CSR)),
       set(host, i32.or(i32.eqz(i32.and(raw, i32.const(IS_SET))), changes(SUM | MXR))),
       when(i32.or(host, i32.and(changes(SIE), value32)), [
         unlikely(pendingInterrupts(hart), leaveAt(EXIT.CSR)),
       ]),
-      store('i32', 4, hart, value32, cell),
-      writeRd(i64.or(i64.and(old64, i64.const(SSTATUS_MASK)), i64.const(UXL))),
+      store('i32', 4, hart, value32, MSTATUS),
+      writeRd(i64.or(i64.or(i64.and(old64, i64.const(SSTATUS_MASK)), i64.const(UXL)), isDirty)),
       when(host, [
         set(pc, nextPc),
         unlikely(i32.eqz(call('select', 'i32', hart)), leave(EXIT.REGIME, count)),
@@ -738,6 +821,12 @@ function runFunction(options: CoreOptions): FunctionBuilder {
   handlers.forEach((body, index) => {
     dispatch = [block(labels[index] as Label, dispatch), ...body];
   });
+
+  // The outermost block, which every handler can break out of.
+  dispatch = [
+    block(floatIllegal, dispatch),
+    ...trap(i32.const(CAUSE.ILLEGAL), i64.extend_u(record('extra', 4))),
+  ];
 
   fn.body = [
     set(pc, load('i64', 8, false, hart, at.pc)),

@@ -138,6 +138,7 @@ export type Privilege = (typeof PRIVILEGE)[keyof typeof PRIVILEGE];
 
 export const HartBlock = layout('HartBlock', {
   x: i64Array(33).doc('x0..x31; cell 32 takes what is written to x0'),
+  f: i64Array(32).doc('f0..f31; a binary32 value has all ones above it (NaN boxing)'),
   pc: i64,
   instret: i64.doc('instructions retired since reset'),
   faultAddress: i64.doc('virtual address of the access that made the core return'),
@@ -161,6 +162,10 @@ export const HartBlock = layout('HartBlock', {
   budgetLeft: i32.doc('what a region leaves of the instructions it was allowed'),
   regionInstructions: i64.doc('of `instret`: those that translated regions retired'),
   high: i32.doc('high half of a 64-bit result of a helper function'),
+  fflags: i32.doc('exceptions accrued; the low bits of fcsr'),
+  frm: i32.doc(
+    'dynamic rounding mode; the bits of fcsr above them. 5 to 7 are kept, and trap when used',
+  ),
   mode: i32.doc('privilege mode; read by the probe'),
   pending: i32.doc(
     'PENDING bits. Any thread ors and notifies; the owner exchanges with 0 before it acts',
@@ -209,8 +214,8 @@ export const Record16: Layout<
   imm: bytes(4, 4),
   extra: bytes(4, 4).doc(
     'of a plain CSR: lowest privilege; above it, the bits that it keeps. Of a branch or JAL within its ' +
-      'page: how far the target record is, in bytes. Of a JALR: the low half of its last target, if ' +
-      'code is translated. Else 0',
+      'page: how far the target record is, in bytes. Of an instruction of F or D: the raw bits. Of a JALR: ' +
+      'the low half of its last target, if code is translated. Else 0',
   ),
 });
 export const RECORD_BYTES = 16;

@@ -38,6 +38,8 @@ const offsetJump = signedBits(
   [8, 1, 10],
   [12, 1, 11],
 );
+const stackD = bits([5, 2, 3], [12, 1, 5], [2, 3, 6]);
+const stackStoreD = bits([10, 3, 3], [7, 3, 6]);
 const offsetB = bits([6, 1, 0], [5, 1, 1]);
 const offsetH = bits([5, 1, 1]);
 const rdIsZero = { match: 0, mask: 0x0f80 };
@@ -103,15 +105,9 @@ export const COMPRESSED: readonly StandIn[] = [
     { rd: rdFull, rs1: sp, imm: bits([4, 3, 2], [12, 1, 5], [2, 2, 6]) },
     [rdIsZero],
   ),
-  c(
-    'c.ldsp',
-    'ld',
-    'rd,imm(rs1)',
-    0x6002,
-    0xe003,
-    { rd: rdFull, rs1: sp, imm: bits([5, 2, 3], [12, 1, 5], [2, 3, 6]) },
-    [rdIsZero],
-  ),
+  c('c.ldsp', 'ld', 'rd,imm(rs1)', 0x6002, 0xe003, { rd: rdFull, rs1: sp, imm: stackD }, [
+    rdIsZero,
+  ]),
   c('c.jr', 'jalr', 'rs1', 0x8002, 0xf07f, { rd: x0, rs1: rdFull, imm: fixed(0) }, [rdIsZero]),
   c('c.mv', 'add', 'rd,rs2', 0x8002, 0xf003, { rd: rdFull, rs1: x0, rs2: rs2Full }, [rs2IsZero]),
   c('c.ebreak', 'ebreak', 'none', 0x9002, 0xffff, {}),
@@ -127,7 +123,17 @@ export const COMPRESSED: readonly StandIn[] = [
   c('c.sdsp', 'sd', 'rs2,imm(rs1)', 0xe002, 0xe003, {
     rs1: sp,
     rs2: rs2Full,
-    imm: bits([10, 3, 3], [7, 3, 6]),
+    imm: stackStoreD,
+  }),
+
+  // With D
+  c('c.fld', 'fld', 'fd,imm(rs1)', 0x2000, 0xe003, { rd: rdShort, rs1: rs1Short, imm: offsetD }),
+  c('c.fsd', 'fsd', 'fs2,imm(rs1)', 0xa000, 0xe003, { rs1: rs1Short, rs2: rdShort, imm: offsetD }),
+  c('c.fldsp', 'fld', 'fd,imm(rs1)', 0x2002, 0xe003, { rd: rdFull, rs1: sp, imm: stackD }),
+  c('c.fsdsp', 'fsd', 'fs2,imm(rs1)', 0xa002, 0xe003, {
+    rs1: sp,
+    rs2: rs2Full,
+    imm: stackStoreD,
   }),
 
   // Zcb

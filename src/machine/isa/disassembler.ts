@@ -2,8 +2,8 @@
  * Prints an instruction as the assembler would take it. Generated from the ISA table's operand fields
  * and syntaxes; compressed instructions keep their own names.
  */
+import { ROUND, ROUND_DYNAMIC } from '../fp/format.ts';
 import { decode, extract, type Decoded } from './decoder.ts';
-import type { Syntax } from './table.ts';
 
 /** ABI names of x0..x31 (RISC-V psABI, "Integer Register Convention"). */
 export const REGISTER_NAMES: readonly string[] = [
@@ -41,6 +41,16 @@ export const REGISTER_NAMES: readonly string[] = [
   't6',
 ];
 
+/** ABI names of f0..f31 (ibid., "Floating-point Register Convention"). */
+export const FLOAT_REGISTER_NAMES: readonly string[] = [
+  ...['ft0', 'ft1', 'ft2', 'ft3', 'ft4', 'ft5', 'ft6', 'ft7', 'fs0', 'fs1'],
+  ...['fa0', 'fa1', 'fa2', 'fa3', 'fa4', 'fa5', 'fa6', 'fa7', 'fs2', 'fs3', 'fs4'],
+  ...['fs5', 'fs6', 'fs7', 'fs8', 'fs9', 'fs10', 'fs11', 'ft8', 'ft9', 'ft10', 'ft11'],
+];
+
+const ROUNDING_NAMES: readonly string[] = Object.keys(ROUND).map((mode) => mode.toLowerCase());
+
+const floatName = (register: number): string => FLOAT_REGISTER_NAMES[register] ?? `f${register}`;
 const name = (register: number): string => REGISTER_NAMES[register] ?? `x${register}`;
 
 /**
@@ -55,34 +65,34 @@ export function disassemble(raw: number, pc: bigint): string {
       ? `.word 0x${(raw >>> 0).toString(16)}`
       : `.half 0x${(raw & 0xffff).toString(16)}`;
   }
-  const imm = extract(d.instruction.operands.imm, raw);
-  const target = `0x${BigInt.asUintN(64, pc + BigInt(imm)).toString(16)}`;
-  const text: Record<Syntax, () => string> = {
+  const { operands, syntax } = d.instruction;
+  const imm = extract(operands.imm, raw);
+  const rm = extract(operands.rm, raw);
+  const csr = `0x${((raw >>> 20) & 0xfff).toString(16)}`;
+  const text: Record<string, () => string> = {
     none: () => '',
-    'rd,rs1,rs2': () => `${name(d.rd)}, ${name(d.rs1)}, ${name(d.rs2)}`,
-    'rd,rs1': () => `${name(d.rd)}, ${name(d.rs1)}`,
-    'rd,rs1,imm': () => `${name(d.rd)}, ${name(d.rs1)}, ${imm}`,
-    'rd,imm(rs1)': () => `${name(d.rd)}, ${imm}(${name(d.rs1)})`,
-    'imm(rs1)': () => `${imm}(${name(d.rs1)})`,
-    'rs2,imm(rs1)': () => `${name(d.rs2)}, ${imm}(${name(d.rs1)})`,
-    'rs1,rs2,target': () => `${name(d.rs1)}, ${name(d.rs2)}, ${target}`,
-    'rd,target': () => `${name(d.rd)}, ${target}`,
-    'rd,upper': () => `${name(d.rd)}, 0x${((imm >>> 12) & 0xfffff).toString(16)}`,
-    'rd,(rs1)': () => `${name(d.rd)}, (${name(d.rs1)})`,
-    'rd,rs2,(rs1)': () => `${name(d.rd)}, ${name(d.rs2)}, (${name(d.rs1)})`,
-    'rd,csr,rs1': () => `${name(d.rd)}, 0x${((raw >>> 20) & 0xfff).toString(16)}, ${name(d.rs1)}`,
-    'rd,csr,uimm': () => `${name(d.rd)}, 0x${((raw >>> 20) & 0xfff).toString(16)}, ${d.rs1}`,
-    'rs1,rs2': () => `${name(d.rs1)}, ${name(d.rs2)}`,
-    fence: () => `${orderingSet(imm >> 4)}, ${orderingSet(imm)}`,
-    'rd,rs2': () => `${name(d.rd)}, ${name(d.rs2)}`,
-    'rd,imm': () => `${name(d.rd)}, ${imm}`,
     rd: () => name(d.rd),
     rs1: () => name(d.rs1),
-    'rs1,target': () => `${name(d.rs1)}, ${target}`,
-    target: () => target,
+    rs2: () => name(d.rs2),
+    fd: () => floatName(d.rd),
+    fs1: () => floatName(d.rs1),
+    fs2: () => floatName(d.rs2),
+    fs3: () => floatName(extract(operands.rs3, raw)),
+    rm: () => (rm === ROUND_DYNAMIC ? '' : ROUNDING_NAMES[rm]) as string,
+    exact: () => (rm === 0 ? '' : rm === ROUND_DYNAMIC ? 'dyn' : ROUNDING_NAMES[rm]) as string,
+    imm: () => `${imm}`,
+    uimm: () => `${d.rs1}`,
+    csr: () => csr,
+    upper: () => `0x${((imm >>> 12) & 0xfffff).toString(16)}`,
+    target: () => `0x${BigInt.asUintN(64, pc + BigInt(imm)).toString(16)}`,
+    fence: () => `${orderingSet(imm >> 4)},${orderingSet(imm)}`,
   };
   if (d.instruction.name === 'fence' && (imm & 0xfff) === FENCE_TSO) return 'fence.tso';
-  return `${d.instruction.name}${ordering(d, raw)} ${text[d.instruction.syntax]()}`.trimEnd();
+  const printed = syntax
+    .replaceAll(/\w+/g, (part) => (text[part] as () => string)())
+    .replace(/,$/, '')
+    .replaceAll(',', ', ');
+  return `${d.instruction.name}${ordering(d, raw)} ${printed}`.trimEnd();
 }
 
 /** fm = 1000, predecessors and successors RW (vol. I §2.7). */

@@ -63,6 +63,24 @@ export type Meaning =
   | { readonly kind: 'amoLoop'; readonly bytes: 4 | 8; readonly result: Expr }
   /** Orders earlier stores before later loads if the operands ask for it; nothing otherwise. */
   | { readonly kind: 'fence' }
+  /**
+   * Writes to x[rd] or f[rd] what the tree says, which has more leaves: `frs1`, `frs2` and `frs3` (whole f
+   * registers, NaN boxes and all), `hart` (i32, the address of the hart block, whose flags the library's
+   * functions add to) and `rm` (i32, the rounding mode, dynamic or not).
+   *
+   * Like the two kinds below it is illegal while mstatus.FS is Off, and a write of f[rd] makes that Dirty.
+   * `rounds`: it has an rm field, and is illegal if that says "dynamic" and frm holds no mode.
+   */
+  | {
+      readonly kind: 'float';
+      readonly to: 'x' | 'f';
+      readonly result: Expr;
+      readonly rounds: boolean;
+    }
+  /** f[rd] from memory; 4 bytes are boxed. */
+  | { readonly kind: 'floatLoad'; readonly bytes: 4 | 8 }
+  /** The low bytes of f[rs2] to memory. */
+  | { readonly kind: 'floatStore'; readonly bytes: 4 | 8 }
   | { readonly kind: 'exit'; readonly reason: Exit };
 
 /** Where an operand's bits lie: pieces [instruction bit, width, value bit]. */
@@ -80,6 +98,9 @@ export interface Operands {
   readonly rs1?: Field;
   readonly rs2?: Field;
   readonly imm?: Field;
+  /** Of floating-point instructions: the addend of a fused multiply-add, and the rounding mode. */
+  readonly rs3?: Field;
+  readonly rm?: Field;
 }
 
 /** How the disassembler prints the operands. */
@@ -100,6 +121,20 @@ export type Syntax =
   | 'rd,csr,uimm'
   | 'rs1,rs2'
   | 'fence'
+  // Of f registers; `rm` is not printed if dynamic, `exact` (an rm that does not matter) if 0.
+  | 'fd,fs1,fs2,fs3,rm'
+  | 'fd,fs1,fs2,rm'
+  | 'fd,fs1,rm'
+  | 'fd,fs1,exact'
+  | 'fd,rs1,rm'
+  | 'fd,rs1,exact'
+  | 'rd,fs1,rm'
+  | 'fd,fs1,fs2'
+  | 'rd,fs1,fs2'
+  | 'rd,fs1'
+  | 'fd,rs1'
+  | 'fd,imm(rs1)'
+  | 'fs2,imm(rs1)'
   // What compressed instructions leave unsaid is not printed.
   | 'rd,rs2'
   | 'rd,imm'

@@ -11,13 +11,20 @@ import { BASE } from './base.ts';
 import { BITS } from './bits.ts';
 import { PREFETCHES } from './cache.ts';
 import { COMPRESSED } from './compressed.ts';
+import { FLOAT } from './float.ts';
 import type { Instruction } from './instruction.ts';
 import { SYSTEM } from './system.ts';
 
 export * from './instruction.ts';
 
 /** The full instructions, each of which is one operation of the core. */
-export const OPERATIONS: readonly Instruction[] = [...BASE, ...SYSTEM, ...ATOMIC, ...BITS];
+export const OPERATIONS: readonly Instruction[] = [
+  ...BASE,
+  ...SYSTEM,
+  ...ATOMIC,
+  ...BITS,
+  ...FLOAT,
+];
 
 const BY_NAME = new Map(OPERATIONS.map((instruction) => [instruction.name, instruction]));
 

@@ -4,7 +4,7 @@
  */
 import type { Expr, Label, Local, Stmt, ValType } from './ir.ts';
 
-const VALTYPE: Record<ValType, number> = { i32: 0x7f, i64: 0x7e };
+const VALTYPE: Record<ValType, number> = { i32: 0x7f, i64: 0x7e, f32: 0x7d, f64: 0x7c };
 
 /** A growable byte buffer with the LEB128 encodings (§5.2.2). */
 export class ByteWriter {

@@ -9,7 +9,9 @@
  * Opcodes: WebAssembly Core Specification 2.0 §5.4, and the threads proposal for the 0xFE prefix.
  */
 
-export type ValType = 'i32' | 'i64';
+export type IntType = 'i32' | 'i64';
+export type FloatType = 'f32' | 'f64';
+export type ValType = IntType | FloatType;
 
 /** A branch target; its nesting depth is found when the tree is encoded. */
 export interface Label {
@@ -26,7 +28,7 @@ export interface Local {
 
 /** An expression: leaves exactly one value. */
 export type Expr =
-  | { readonly k: 'const'; readonly t: ValType; readonly value: number | bigint }
+  | { readonly k: 'const'; readonly t: IntType; readonly value: number | bigint }
   | Local
   | { readonly k: 'operand'; readonly t: ValType; readonly name: string }
   | { readonly k: 'op'; readonly t: ValType; readonly code: number; readonly args: readonly Expr[] }
@@ -163,6 +165,40 @@ export const i64 = {
   extend_u: unary('i64', 0xad),
 } as const;
 
+/** What both float types have, at the places of f32; those of f64 follow at fixed distances. */
+const floats = (t: FloatType) => {
+  const isWide = t === 'f64';
+  const compare = (code: number): Binary => binary('i32', code + (isWide ? 6 : 0));
+  const arithmetic = (code: number): number => code + (isWide ? 14 : 0);
+  const convert = (code: number): Unary => unary(t, code + (isWide ? 5 : 0));
+  return {
+    eq: compare(0x5b),
+    ne: compare(0x5c),
+    lt: compare(0x5d),
+    le: compare(0x5f),
+    sqrt: unary(t, arithmetic(0x91)),
+    add: binary(t, arithmetic(0x92)),
+    mul: binary(t, arithmetic(0x94)),
+    div: binary(t, arithmetic(0x95)),
+    convert_i32_s: convert(0xb2),
+    convert_i32_u: convert(0xb3),
+    convert_i64_s: convert(0xb4),
+    convert_i64_u: convert(0xb5),
+    /** The value with these bits, and the bits of a value. */
+    fromBits: unary(t, isWide ? 0xbf : 0xbe),
+    toBits: unary(isWide ? 'i64' : 'i32', isWide ? 0xbd : 0xbc),
+  } as const;
+};
+export type FloatOps = ReturnType<typeof floats>;
+export const f32: FloatOps & { readonly demote: Unary } = {
+  ...floats('f32'),
+  demote: unary('f32', 0xb6),
+};
+export const f64: FloatOps & { readonly promote: Unary } = {
+  ...floats('f64'),
+  promote: unary('f64', 0xbb),
+};
+
 export const choose = (condition: Expr, yes: Expr, no: Expr): Expr => ({
   k: 'choose',
   t: yes.t,
@@ -199,13 +235,13 @@ export type Width = 1 | 2 | 4 | 8;
 const log2 = (bytes: Width): number => (bytes === 1 ? 0 : bytes === 2 ? 1 : bytes === 4 ? 2 : 3);
 
 /** A plain load. Alignment is a hint only, so it is given as 1 byte: guests may misalign. */
-export function load(t: ValType, bytes: Width, signed: boolean, address: Expr, offset = 0): Expr {
+export function load(t: IntType, bytes: Width, signed: boolean, address: Expr, offset = 0): Expr {
   const codes = (LOADS[t] as Record<number, readonly [number, number]>)[bytes];
   if (codes === undefined) throw new RangeError(`no ${bytes}-byte load into ${t}`);
   return { k: 'load', t, code: [codes[signed ? 1 : 0]], alignLog2: 0, offset, args: [address] };
 }
 
-export function store(t: ValType, bytes: Width, address: Expr, value: Expr, offset = 0): Stmt {
+export function store(t: IntType, bytes: Width, address: Expr, value: Expr, offset = 0): Stmt {
   const code = (STORES[t] as Record<number, number>)[bytes];
   if (code === undefined) throw new RangeError(`no ${bytes}-byte store from ${t}`);
   return { k: 'store', code: [code], alignLog2: 0, offset, address, value };
@@ -215,9 +251,9 @@ export function store(t: ValType, bytes: Width, address: Expr, value: Expr, offs
 const ATOMIC_RMW = { add: 0x1e, sub: 0x25, and: 0x2c, or: 0x33, xor: 0x3a, xchg: 0x41 } as const;
 export type AtomicRmw = keyof typeof ATOMIC_RMW;
 /** The width in bytes is that of the type. */
-const widthOf = (t: ValType): 4 | 8 => (t === 'i32' ? 4 : 8);
+const widthOf = (t: IntType): 4 | 8 => (t === 'i32' ? 4 : 8);
 
-const atomic = (t: ValType, code: number, offset: number, args: readonly Expr[]): Expr => ({
+const atomic = (t: IntType, code: number, offset: number, args: readonly Expr[]): Expr => ({
   k: 'load',
   t,
   code: [0xfe, code],
@@ -226,10 +262,10 @@ const atomic = (t: ValType, code: number, offset: number, args: readonly Expr[])
   args,
 });
 
-export const atomicLoad = (t: ValType, address: Expr, offset = 0): Expr =>
+export const atomicLoad = (t: IntType, address: Expr, offset = 0): Expr =>
   atomic(t, t === 'i32' ? 0x10 : 0x11, offset, [address]);
 
-export const atomicStore = (t: ValType, address: Expr, value: Expr, offset = 0): Stmt => ({
+export const atomicStore = (t: IntType, address: Expr, value: Expr, offset = 0): Stmt => ({
   k: 'store',
   code: [0xfe, t === 'i32' ? 0x17 : 0x18],
   alignLog2: log2(widthOf(t)),
@@ -240,7 +276,7 @@ export const atomicStore = (t: ValType, address: Expr, value: Expr, offset = 0):
 
 /** Returns the value before. */
 export const atomicRmw = (
-  t: ValType,
+  t: IntType,
   op: AtomicRmw,
   address: Expr,
   value: Expr,
@@ -249,7 +285,7 @@ export const atomicRmw = (
 
 /** Returns the value before. */
 export const atomicCompareExchange = (
-  t: ValType,
+  t: IntType,
   address: Expr,
   expected: Expr,
   replacement: Expr,

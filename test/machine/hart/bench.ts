@@ -14,7 +14,7 @@ import {
   type Machine,
   type MachineSpec,
 } from '../../../src/machine/machine.ts';
-import type { ReservationSpec } from '../../../src/machine/reservations.ts';
+import type { ReservationSpec } from '../../../src/machine/reservation-spec.ts';
 import { hartBase } from '../../../src/machine/memory-plan.ts';
 import { assemble, csrNumber, registerNumber } from '../isa/assembler.ts';
 
@@ -48,6 +48,7 @@ export class Bench {
   readonly machine: Machine;
   readonly harts: readonly Hart[];
   readonly #registers: readonly BigInt64Array[];
+  readonly #floats: readonly BigInt64Array[];
   readonly #view: DataView;
   labels: ReadonlyMap<string, bigint> = new Map();
   /** The hart that the accessors below are about. */
@@ -69,6 +70,10 @@ export class Bench {
     this.#registers = this.harts.map(
       (_, id) =>
         new BigInt64Array(this.machine.memory, hartBase(plan, id) + HartBlock.offset.x, 33),
+    );
+    this.#floats = this.harts.map(
+      (_, id) =>
+        new BigInt64Array(this.machine.memory, hartBase(plan, id) + HartBlock.offset.f, 32),
     );
     this.#view = new DataView(this.machine.memory, plan.ram, plan.ramBytes);
     this.reset();
@@ -114,6 +119,15 @@ export class Bench {
 
   setX(name: string, value: bigint): void {
     (this.#registers[this.current] as BigInt64Array)[registerNumber(name)] = value;
+  }
+
+  /** An f register by ABI name, all 64 bits. */
+  f(name: string): bigint {
+    return u64((this.#floats[this.current] as BigInt64Array)[registerNumber(name)] as bigint);
+  }
+
+  setF(name: string, value: bigint): void {
+    (this.#floats[this.current] as BigInt64Array)[registerNumber(name)] = value;
   }
 
   get pc(): bigint {

@@ -1,6 +1,7 @@
 import { describe, expect, it } from 'vitest';
 
-import { abaReports, type ReservationSpec } from '../../../src/machine/reservations.ts';
+import type { ReservationSpec } from '../../../src/machine/reservation-spec.ts';
+import { abaReports } from '../../../src/machine/reservations.ts';
 import { Bench, CAUSES, CORES, RAM, type BenchOptions } from './bench.ts';
 import { A, D, G, PageTables, R, RWX, V, W } from './page-tables.ts';
 

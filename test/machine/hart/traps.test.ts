@@ -16,6 +16,9 @@ const [MPRV, SUM, MXR, TVM, TW, TSR] = [17n, 18n, 19n, 20n, 21n, 22n].map((n) =>
 ];
 /** UXL and SXL are 64 bits. */
 const XL = 0xan << 32n;
+/** FS, and SD, which says that it is Dirty. */
+const FS = 0x6000n;
+const SD = 1n << 63n;
 const INTERRUPT = 1n << 63n;
 const [SSI, MSI, STI, MTI, SEI, MEI] = [1, 3, 5, 7, 9, 11] as const;
 const DATA = RAM + 0x10_0000n;
@@ -288,9 +291,9 @@ describe.each(CORES)('on the %s core', (_, core) => {
     const ALL = u64(-1n);
 
     it.each([
-      ['mstatus', ALL, XL | 0x7e19aan],
+      ['mstatus', ALL, SD | XL | 0x7e79aan],
       ['mstatus', MPP(2n), XL],
-      ['sstatus', ALL, (2n << 32n) | 0xc0122n],
+      ['sstatus', ALL, SD | (2n << 32n) | 0xc6122n],
       ['mie', ALL, 0xaaan],
       ['mtvec', ALL, u64(-4n)],
       ['mtvec', 0x80000001n, 0x80000001n],
@@ -315,7 +318,7 @@ describe.each(CORES)('on the %s core', (_, core) => {
         (mode << 60n) | 5n,
         0n,
       ]),
-      ['misa', 0n, (2n << 62n) | 0x141107n],
+      ['misa', 0n, (2n << 62n) | 0x14112fn],
       ['pmpaddr3', ALL, (1n << 54n) - 1n],
       ['pmpaddr63', ALL, (1n << 54n) - 1n],
       ['pmpcfg0', 0x020a1f0fn, 0x00081f0fn],
@@ -378,7 +381,7 @@ describe.each(CORES)('on the %s core', (_, core) => {
       bench.setCsr('mideleg', 1n << 5n);
       bench.setCsr('mie', 0x888n);
       bench.execute('li a0, -1\n csrw sstatus, a0\n csrw sie, a0\n wfi');
-      expect(bench.csr('mstatus')).toBe(XL | MPP(3n) | TSR | 0xc0122n);
+      expect(bench.csr('mstatus')).toBe(SD | XL | MPP(3n) | TSR | 0xc6122n);
       expect([bench.csr('mie'), bench.csr('sie')]).toEqual([0x8a8n, 0x20n]);
     });
 
@@ -391,7 +394,7 @@ describe.each(CORES)('on the %s core', (_, core) => {
         csrrs a1, sstatus, t0
         csrr a2, sstatus
         csrrci a3, sstatus, 2
-        li t1, ${SUM | MSTATUS.SPP}
+        li t1, ${SUM | MSTATUS.SPP | 0x4000n}
         csrrc t1, sstatus, t1
         csrrci a4, sstatus, 0
         csrrs zero, sstatus, zero
@@ -400,12 +403,12 @@ describe.each(CORES)('on the %s core', (_, core) => {
       expect(['a0', 'a1', 'a2', 'a3', 't1', 'a4'].map((name) => bench.x(name) - uxl)).toEqual([
         0n,
         MSTATUS.SIE,
-        MSTATUS.SIE | SUM | MXR | MSTATUS.SPP,
-        MSTATUS.SIE | SUM | MXR | MSTATUS.SPP,
-        SUM | MXR | MSTATUS.SPP,
-        MXR,
+        SD | MSTATUS.SIE | SUM | MXR | MSTATUS.SPP | FS,
+        SD | MSTATUS.SIE | SUM | MXR | MSTATUS.SPP | FS,
+        SD | SUM | MXR | MSTATUS.SPP | FS,
+        MXR | 0x2000n,
       ]);
-      expect(bench.csr('mstatus')).toBe(XL | TSR | MPP(3n) | MXR);
+      expect(bench.csr('mstatus')).toBe(XL | TSR | MPP(3n) | MXR | 0x2000n);
     });
 
     it('counters count what retired before, and can be written', () => {

@@ -150,6 +150,46 @@ czero.nez rd,rs1,rs2   = 0000111 rs2 rs1 111 rd 0110011
 prefetch.i imm(rs1)    = imm[11:5] 00000 rs1 110 00000 0010011 => ori zero,rs1,imm
 prefetch.r imm(rs1)    = imm[11:5] 00001 rs1 110 00000 0010011 => ori zero,rs1,imm
 prefetch.w imm(rs1)    = imm[11:5] 00011 rs1 110 00000 0010011 => ori zero,rs1,imm
+${[
+  ['s', '00', 'w', '010'],
+  ['d', '01', 'd', '011'],
+]
+  .map(
+    ([f, fmt, width, funct3]) => `
+fl${width}      fd,imm(rs1)     = imm[11:0] rs1 ${funct3} rd 0000111
+fs${width}      fs2,imm(rs1)    = imm[11:5] rs2 rs1 ${funct3} imm[4:0] 0100111
+fmadd.${f}  fd,fs1,fs2,fs3,rm = rs3 ${fmt} rs2 rs1 rm rd 1000011
+fmsub.${f}  fd,fs1,fs2,fs3,rm = rs3 ${fmt} rs2 rs1 rm rd 1000111
+fnmsub.${f} fd,fs1,fs2,fs3,rm = rs3 ${fmt} rs2 rs1 rm rd 1001011
+fnmadd.${f} fd,fs1,fs2,fs3,rm = rs3 ${fmt} rs2 rs1 rm rd 1001111
+fadd.${f}   fd,fs1,fs2,rm   = 00000 ${fmt} rs2 rs1 rm rd 1010011
+fsub.${f}   fd,fs1,fs2,rm   = 00001 ${fmt} rs2 rs1 rm rd 1010011
+fmul.${f}   fd,fs1,fs2,rm   = 00010 ${fmt} rs2 rs1 rm rd 1010011
+fdiv.${f}   fd,fs1,fs2,rm   = 00011 ${fmt} rs2 rs1 rm rd 1010011
+fsqrt.${f}  fd,fs1,rm       = 01011 ${fmt} 00000 rs1 rm rd 1010011
+fsgnj.${f}  fd,fs1,fs2      = 00100 ${fmt} rs2 rs1 000 rd 1010011
+fsgnjn.${f} fd,fs1,fs2      = 00100 ${fmt} rs2 rs1 001 rd 1010011
+fsgnjx.${f} fd,fs1,fs2      = 00100 ${fmt} rs2 rs1 010 rd 1010011
+fmin.${f}   fd,fs1,fs2      = 00101 ${fmt} rs2 rs1 000 rd 1010011
+fmax.${f}   fd,fs1,fs2      = 00101 ${fmt} rs2 rs1 001 rd 1010011
+fle.${f}    rd,fs1,fs2      = 10100 ${fmt} rs2 rs1 000 rd 1010011
+flt.${f}    rd,fs1,fs2      = 10100 ${fmt} rs2 rs1 001 rd 1010011
+feq.${f}    rd,fs1,fs2      = 10100 ${fmt} rs2 rs1 010 rd 1010011
+fcvt.w.${f}  rd,fs1,rm      = 11000 ${fmt} 00000 rs1 rm rd 1010011
+fcvt.wu.${f} rd,fs1,rm      = 11000 ${fmt} 00001 rs1 rm rd 1010011
+fcvt.l.${f}  rd,fs1,rm      = 11000 ${fmt} 00010 rs1 rm rd 1010011
+fcvt.lu.${f} rd,fs1,rm      = 11000 ${fmt} 00011 rs1 rm rd 1010011
+fcvt.${f}.w  fd,rs1,${f === 'd' ? 'exact' : 'rm'} = 11010 ${fmt} 00000 rs1 rm rd 1010011
+fcvt.${f}.wu fd,rs1,${f === 'd' ? 'exact' : 'rm'} = 11010 ${fmt} 00001 rs1 rm rd 1010011
+fcvt.${f}.l  fd,rs1,rm      = 11010 ${fmt} 00010 rs1 rm rd 1010011
+fcvt.${f}.lu fd,rs1,rm      = 11010 ${fmt} 00011 rs1 rm rd 1010011
+fclass.${f} rd,fs1          = 11100 ${fmt} 00000 rs1 001 rd 1010011
+fmv.x.${width}  rd,fs1       = 11100 ${fmt} 00000 rs1 000 rd 1010011
+fmv.${width}.x  fd,rs1       = 11110 ${fmt} 00000 rs1 000 rd 1010011`,
+  )
+  .join('')}
+fcvt.s.d fd,fs1,rm     = 01000 00 00001 rs1 rm rd 1010011
+fcvt.d.s fd,fs1,exact  = 01000 01 00000 rs1 rm rd 1010011
 c.addi4spn rd,sp,nzuimm = 000 nzuimm[5:4|9:6|2|3] rd' 00    => addi rd,sp,imm
 c.lw     rd,uimm(rs1)  = 010 uimm[5:3] rs1' uimm[2|6] rd' 00   => lw rd,imm(rs1)
 c.ld     rd,uimm(rs1)  = 011 uimm[5:3] rs1' uimm[7:6] rd' 00   => ld rd,imm(rs1)
@@ -182,6 +222,10 @@ c.jalr   rs1!0         = 100 1 rs1 00000 10                    => jalr ra,0(rs1)
 c.add    rd,rs2!0      = 100 1 rd rs2 10                       => add rd,rd,rs2
 c.swsp   rs2,uimm(sp)  = 110 uimm[5:2|7:6] rs2 10              => sw rs2,imm(sp)
 c.sdsp   rs2,uimm(sp)  = 111 uimm[5:3|8:6] rs2 10              => sd rs2,imm(sp)
+c.fld    fd,uimm(rs1)  = 001 uimm[5:3] rs1' uimm[7:6] rd' 00   => fld fd,imm(rs1)
+c.fsd    fs2,uimm(rs1) = 101 uimm[5:3] rs1' uimm[7:6] rs2' 00  => fsd fs2,imm(rs1)
+c.fldsp  fd,uimm(sp)   = 001 uimm[5] rd uimm[4:3|8:6] 10       => fld fd,imm(sp)
+c.fsdsp  fs2,uimm(sp)  = 101 uimm[5:3|8:6] rs2 10              => fsd fs2,imm(sp)
 c.lbu    rd,uimm(rs1)  = 100 000 rs1' uimm[0|1] rd' 00         => lbu rd,imm(rs1)
 c.lhu    rd,uimm(rs1)  = 100 001 rs1' 0 uimm[1] rd' 00         => lhu rd,imm(rs1)
 c.lh     rd,uimm(rs1)  = 100 001 rs1' 1 uimm[1] rd' 00         => lh rd,imm(rs1)
@@ -224,11 +268,16 @@ const VALUE_OF: Record<string, string> = {
   upper: 'imm',
   nzupper: 'nzimm',
   target: 'imm',
+  fd: 'rd',
+  fs1: 'rs1',
+  fs2: 'rs2',
+  fs3: 'rs3',
+  exact: 'rm',
 };
 /** The operand of the fields that an operand of the syntax fills. */
 export const fieldOf = (operand: string): string => VALUE_OF[operand] ?? operand;
 
-const isRegister = (operand: string): boolean => /^(rd|rs1|rs2)$/.test(operand);
+const isRegister = (operand: string): boolean => /^([rf]d|[rf]s[123])$/.test(operand);
 const REGISTER_AT: Record<string, number> = {};
 
 function parseRow(line: string): Row {
@@ -254,6 +303,7 @@ function parseRow(line: string): Row {
         push(high - (low ?? high) + 1, { operand: sliced[1] as string, to: low ?? high });
       }
     } else if (token === 'aq' || token === 'rl') push(1, { operand: token });
+    else if (token === 'rm') push(3, { operand: token });
     else if (token.endsWith("'")) {
       short.add(token.slice(0, -1));
       push(3, { operand: token.slice(0, -1) });
@@ -355,6 +405,13 @@ for (const [index, name] of ABI.entries()) {
   REGISTER_AT[`x${index}`] = index;
 }
 REGISTER_AT['fp'] = 8;
+const FLOAT_ABI = (
+  'ft0 ft1 ft2 ft3 ft4 ft5 ft6 ft7 fs0 fs1 fa0 fa1 fa2 fa3 fa4 fa5 fa6 fa7 ' +
+  'fs2 fs3 fs4 fs5 fs6 fs7 fs8 fs9 fs10 fs11 ft8 ft9 ft10 ft11'
+).split(' ');
+for (const [index, name] of FLOAT_ABI.entries()) REGISTER_AT[name] = index;
+/** By number, as rm and frm have them. */
+export const ROUNDING_MODES: readonly string[] = 'rne rtz rdn rup rmm 5 6 dyn'.split(' ');
 /** Number of a register by ABI name or as `x7`. */
 export function registerNumber(name: string): number {
   const register = REGISTER_AT[name];
@@ -364,6 +421,9 @@ export function registerNumber(name: string): number {
 
 /** CSR numbers by name (vol. II §2.2). */
 export const CSR_NUMBERS: Readonly<Record<string, number>> = {
+  fflags: 0x001,
+  frm: 0x002,
+  fcsr: 0x003,
   cycle: 0xc00,
   time: 0xc01,
   instret: 0xc02,
@@ -450,7 +510,7 @@ function loadImmediate(rd: string, value: bigint): string[] {
 
 /** Pseudoinstructions (vol. I, "RISC-V Assembly Programmer's Handbook"). */
 function expand(mnemonic: string, operands: string[]): string[] {
-  const [a = '', b = '', c = ''] = operands;
+  const [a = '', b = ''] = operands;
   switch (mnemonic) {
     case 'li':
       return loadImmediate(a, BigInt(b.startsWith('-') ? -BigInt(b.slice(1)) : b));
@@ -490,7 +550,7 @@ function expand(mnemonic: string, operands: string[]): string[] {
     case 'sinval.vma':
       return [`${mnemonic} ${a === '' ? 'zero' : a},${b === '' ? 'zero' : b}`];
     default:
-      return [`${mnemonic} ${[a, b, c].filter((operand) => operand !== '').join(',')}`];
+      return [`${mnemonic} ${operands.filter((operand) => operand !== '').join(',')}`];
   }
 }
 
@@ -526,6 +586,9 @@ function assembleOne(text: string, pc: bigint, resolve: (label: string) => bigin
     }
     return encode(name, values);
   }
+  // A rounding mode may be left out: then it is dynamic, or 0 where it does not matter.
+  if (given.length === names.length - 1 && /rm|exact/.test(names.at(-1) as string))
+    given.push(names.at(-1) === 'rm' ? 'dyn' : 'rne');
   if (given.length !== names.length)
     throw new Error(`'${text}' wants ${names.length} operands: ${name} ${row.syntax}`);
   for (const [index, operand] of names.entries()) {
@@ -534,6 +597,7 @@ function assembleOne(text: string, pc: bigint, resolve: (label: string) => bigin
     if (operand === 'sp') {
       if (value !== 'sp') throw new Error(`'${text}' wants sp`);
     } else if (isRegister(operand)) values[field] = registerNumber(value);
+    else if (field === 'rm') values[field] = ROUNDING_MODES.indexOf(value);
     else if (operand === 'csr') values[field] = csrNumber(value);
     else if (operand === 'pred' || operand === 'succ') values[field] = orderingSet(value);
     else if (operand === 'upper' || operand === 'nzupper')

@@ -77,6 +77,9 @@ const ARCHITECTURE =
 const isNews = (text: string): boolean =>
   /^(czero\.|c\.(lbu|lhu|lh|sb|sh|mul|not|[sz]ext\.[bhw]) )/.test(text);
 
+/** A rounding mode where there is nothing to round: encodings that it leaves to later extensions. */
+const hasIdleMode = (text: string): boolean => /^fcvt\.d\.(w|wu|s) .*,.*,/.test(text);
+
 /** The listing of some code, as a file of that architecture. */
 function listingOf(bytes: Uint8Array): string {
   const folder = mkdtempSync(join(tmpdir(), 'cordon-objdump-'));
@@ -132,12 +135,14 @@ describe.skipIf(!hasObjdump)(`against ${OBJDUMP} (skipped where it is not instal
       const mnemonic = (expected.split(/\s/)[0] as string).replace(/\.(aq|rl|aqrl)$/, '');
       if (lookUp(raw) === undefined) {
         if (expected.startsWith('c.addi16sp') && raw === 0x6101) return; // reserved, and printed all the same
+        // A reserved rounding mode.
+        if (expected.endsWith(',unknown')) return;
         if (ROWS.has(mnemonic)) differences.push(`${raw.toString(16)}: not ours, ${expected}`);
         return;
       }
       ours++;
       const text = disassemble(raw, BigInt(4 * n));
-      if (isNews(text) && /^\.[24]byte/.test(expected)) return;
+      if (/^\.[24]byte/.test(expected) && (isNews(text) || hasIdleMode(text))) return;
       if (comparable(text) !== comparable(expected))
         differences.push(`${raw.toString(16)}: '${text}', objdump '${expected}'`);
     });

@@ -74,11 +74,13 @@ function operandsOf(row: Row): fc.Arbitrary<Record<string, number>> {
   return fc.record(
     Object.fromEntries(
       [...fields].map((field) => {
-        if (/^(rd|rs1|rs2)$/.test(field)) {
+        if (/^(rd|rs[123])$/.test(field)) {
           const [min, max] = row.short.has(field) ? [8, 15] : [0, 31];
           const not = row.not.get(field);
           return [field, fc.integer({ min, max }).filter((register) => register !== not)];
         }
+        // 5 and 6 are reserved.
+        if (field === 'rm') return [field, fc.constantFrom(0, 1, 2, 3, 4, 7)];
         const { min, max, step } = rangeOf(row, field);
         const any = fc.oneof(
           fc.constantFrom(min, max, 0, -step, step).filter((v) => v >= min && v <= max),
@@ -138,7 +140,7 @@ function meant(row: Row, operands: Record<string, number>, raw: number): Said {
     const field = fieldOf(operand) === 'uimm' ? 'imm' : fieldOf(operand);
     if (/^-?\d+$/.test(value)) filled[field] = Number(value);
     else if (/^(imm|upper|target)$/.test(value)) filled[field] = imm;
-    else filled[field] = operands[value] ?? registerNumber(value);
+    else filled[field] = operands[fieldOf(value)] ?? registerNumber(value);
   }
   return { name: row.name, base: full, rd: 0, rs1: 0, rs2: 0, imm: 0, ...filled };
 }
@@ -174,7 +176,11 @@ describe('a reserved encoding', () => {
     ['c.lwsp x0', 0x4002],
     ['c.ldsp x0', 0x6002],
     ['c.jr x0', 0x8002],
-    ['c.fld, without D', 0x2000],
+    ['fadd.d with rounding mode 5', 0x02c5d553],
+    ['fcvt.d.w with rounding mode 6', 0xd2056553 | 0],
+    ['fsqrt.s with rs2', 0x5810f053],
+    ['fadd.h, of a format that is not there', 0x04c5f553],
+    ['fmadd of that format', 0x1c20f043],
     ['the hole in the register operations', 0x9c79],
     ['all ones', 0xffffffff],
     ['slliw with bit 25', 0x0200109b | 0],
