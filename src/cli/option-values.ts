@@ -83,6 +83,14 @@ export function parseSeconds(text: string): number {
   return seconds;
 }
 
+export function parsePort(text: string): number {
+  const port = Number(text);
+  if (!/^\d+$/.test(text) || port > 65535) {
+    throw new InvalidArgumentError('Give a port from 1 to 65535, or 0 for any that is free.');
+  }
+  return port;
+}
+
 /** `tcp:8080:80`: a port of this machine and the guest's that it leads to. One more for each `--forward`. */
 export function parseForward(text: string, before: readonly Forward[] = []): Forward[] {
   const [, protocol, host, guest] = /^(tcp|udp):(\d+):(\d+)$/.exec(text) ?? [];

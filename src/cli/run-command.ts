@@ -10,6 +10,7 @@ import {
   parseForward,
   parseHarts,
   parseMemory,
+  parsePort,
   parseSeconds,
   reservationsOption,
   type OnOff,
@@ -38,6 +39,11 @@ export interface RunOptions extends ReservationOptions {
   readonly plain?: boolean;
   readonly tui?: boolean;
   readonly record?: string;
+  readonly trace?: string;
+  readonly traceTraps?: string;
+  readonly profile?: string;
+  readonly gdb?: number;
+  readonly wait?: boolean;
   readonly json?: boolean;
 }
 
@@ -101,6 +107,17 @@ export function registerRunCommands(program: Command): void {
     .option('--seconds <t>', "stop after so many seconds of the machine's time", parseSeconds)
     .option('--tui', 'show harts, gates, events and console on a dashboard')
     .option('--record <file>', 'write what the dashboard sees to a file, for cordon replay')
+    .option(
+      '--trace <file>',
+      'write a trace for ui.perfetto.dev; one that ends in .json is Chrome JSON',
+    )
+    .option('--trace-traps <file>', 'write every trap as a line of text; - for stdout')
+    .option(
+      '--profile <file>',
+      'write where harts spent their time: .svg a flame graph, .txt or - tables',
+    )
+    .option('--gdb <port>', 'let gdb attach at a port of 127.0.0.1; 0 takes any', parsePort)
+    .option('--wait', 'with --gdb: stand at the first instruction until gdb goes on')
     .option('--plain', 'leave the terminal as it is, even if there is one')
     .option('--json', 'print one JSON object on stdout; the console goes to stderr')
     .addHelpText(
@@ -110,7 +127,9 @@ Examples:
   $ cordon run --harts 4                          a shell on four harts
   $ echo 'ls /bin' | cordon run                   feed it from a pipe; it ends with its input
   $ cordon run --deterministic --seed 7 --json    a run that can be repeated bit for bit
+  $ cordon run --harts 2 --json --trace run.pftrace --profile run.svg    look into it afterwards
   $ cordon run --kernel bare.elf --seconds 10     a kernel of your own, M-mode or S-mode
+  $ cordon run --harts 4 --gdb 1234 --wait        gdb-multiarch build/kernel.elf -ex 'target remote :1234'
   $ cordon run --kernel Image --initrd i.cpio.gz --append 'console=ttyS0'    Linux
   $ cordon run --kernel Image --forward tcp:8080:80   reach the guest's port 80 at localhost:8080
 

@@ -15,8 +15,10 @@ import {
 import type { Peripherals } from '../machine/devices/board.ts';
 import { BootError } from '../nested-kernel/boot.ts';
 import { CommandError, EXIT } from './errors.ts';
+import { debugged } from './gdb.ts';
 import type { RunOptions } from './run-command.ts';
 import { reservationSpec } from './option-values.ts';
+import { lookout } from './look.ts';
 import { recorded } from './record.ts';
 import { networked } from './run-network.ts';
 import { chooseGuest, readInput } from './run-guest.ts';
@@ -36,6 +38,7 @@ export async function run(options: RunOptions): Promise<number> {
     options.script === undefined ? undefined : readScript(options.script, options.prompt);
   const drive = options.drive === undefined ? undefined : readDrive(options.drive, options);
   try {
+    const look = lookout(options);
     const session = makeSession({
       harts: options.harts,
       ramBytes: options.memory,
@@ -50,13 +53,18 @@ export async function run(options: RunOptions): Promise<number> {
       ...bootargsOf(options),
       ...(options.seconds === undefined ? {} : { seconds: options.seconds }),
       ...(typist === undefined ? {} : { typist }),
+      ...look.spec,
     });
     const { forward: forwards = [], expose: exposures = [] } = options;
-    return await networked(session, { forwards, exposures }, () =>
-      recorded(session, { file: options.record }, () =>
-        options.tui === true ? show(session) : converse(session, options),
-      ),
-    );
+    const body = (): Promise<number> =>
+      debugged(session, options, () =>
+        networked(session, { forwards, exposures }, () =>
+          recorded(session, { file: options.record }, () =>
+            options.tui === true ? show(session) : converse(session, options),
+          ),
+        ),
+      );
+    return await look.around(session, guest.image.name, body);
   } finally {
     if (drive !== undefined) closeDrive(drive);
   }

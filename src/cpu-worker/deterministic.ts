@@ -12,13 +12,31 @@
  * comes first, a timer or a scripted input.
  */
 import { HART_STATE } from '../machine/core/hart-block.ts';
-import type { Hart } from '../machine/hart.ts';
+import type { Hart, RunEnd } from '../machine/hart.ts';
 import type { Machine } from '../machine/machine.ts';
 import type { HartSupervisor } from './hart-loop.ts';
 import { Random } from './random.ts';
 
 export const INSTRUCTIONS_PER_TICK = 10;
 export const DEFAULT_SLICE_MAX = 4096;
+
+/**
+ * Who steers a run from outside: a debugger. It may cut a slice into portions and hold the run between two
+ * of them, and the run does not change by that: the clock, the scheduler's choices and the looks at the
+ * console come at the same instructions. Freezing one hart while others go on does change it.
+ */
+export interface Steering {
+  /** The run stands still until this settles; undefined: it goes on. */
+  held(): Promise<void> | undefined;
+  /** Whether a hart may execute now. */
+  mayRun(hart: number): boolean;
+  /** Whether a hart that waits shall go on as if it had been woken, which WFI allows (vol. II §3.3.3). */
+  wakes(hart: number): boolean;
+  /** The next portion is one instruction. */
+  steps(hart: number): boolean;
+  /** A portion is over. */
+  ran(hart: number, end: RunEnd): void;
+}
 
 /** Steps between two looks at the console; counted, so that the looks are part of the run. */
 const POLL_STEPS = 32;
@@ -42,6 +60,16 @@ export interface DeterministicOptions {
   nextEvent(): number;
   /** Every hart waits for ever: nothing but the host could still wake one. True if it will. */
   idle(): boolean;
+  readonly steering?: Steering;
+}
+
+/** A hart's turn. */
+interface Slice {
+  /** Count of retired instructions at which it is over. */
+  readonly endsAt: number;
+  /** Work done before it, and how many harts share the time. */
+  readonly workBefore: number;
+  readonly sharers: number;
 }
 
 interface Slot {
@@ -50,6 +78,8 @@ interface Slot {
   status: 'stopped' | 'ready' | 'waiting';
   /** Tick at which a waiting hart's timer fires. */
   wakeAt: number;
+  /** A slice that was cut short. */
+  slice: Slice | undefined;
 }
 
 /** Runs the machine to its stop, giving the event loop its turn every few milliseconds. */
@@ -63,6 +93,8 @@ export class DeterministicRun {
   readonly #sliceMax: number;
   #ticks = 0;
   #steps = 0;
+  /** Whose slice was cut short. */
+  #interrupted: Slot | undefined;
 
   constructor(machine: Machine, options: DeterministicOptions) {
     this.#machine = machine;
@@ -78,6 +110,7 @@ export class DeterministicRun {
         supervisor,
         status: 'stopped',
         wakeAt: Infinity,
+        slice: undefined,
       };
     });
     this.harts = this.#slots.map(({ hart }) => hart);
@@ -97,10 +130,19 @@ export class DeterministicRun {
 
   async run(): Promise<void> {
     const { control } = this.#machine;
+    const { steering } = this.#options;
     let yieldAt = performance.now() + YIELD_MS;
     while (control.stop.load() === 0) {
-      if (!this.#step() && !this.#skipToNextEvent()) {
-        if (!this.#options.idle()) return;
+      const held = steering?.held();
+      if (held !== undefined) {
+        await held;
+        continue;
+      }
+      const done = this.#step();
+      if (done === 'part') continue;
+      if (done === 'nothing' && !this.#skipToNextEvent()) {
+        const isFrozen = this.#slots.some(({ hart }) => steering?.mayRun(hart.id) === false);
+        if (!isFrozen && !this.#options.idle()) return;
         await turn();
       }
       this.#steps++;
@@ -112,16 +154,53 @@ export class DeterministicRun {
     }
   }
 
-  /** One slice of one hart; false if none can run. */
-  #step(): boolean {
+  /** A slice of a hart, or what is left of one, or a part of that; nothing if no hart can run. */
+  #step(): 'slice' | 'part' | 'nothing' {
+    const slot = this.#chosen();
+    if (slot === undefined) return 'nothing';
+    const { hart } = slot;
+    const { steering } = this.#options;
+    const isNew = slot.slice === undefined;
+    const slice = (slot.slice ??= this.#newSlice(hart));
+    const left = slice.endsAt - hart.instret;
+    const isStep = steering?.steps(hart.id) === true;
+    const end = isStep ? hart.step(false, isNew) : isNew ? hart.run(left) : hart.resume(left);
+    const isCut = end === 'halted' || (isStep && end === 'limit' && hart.instret < slice.endsAt);
+    if (isCut) this.#interrupted = slot;
+    else this.#finish(slot, slice, end);
+    steering?.ran(hart.id, end);
+    return isCut ? 'part' : 'slice';
+  }
+
+  /** Whose turn it is; the same hart's still, if its slice was cut short. */
+  #chosen(): Slot | undefined {
+    const { steering } = this.#options;
+    const goesOn = this.#interrupted;
+    this.#interrupted = undefined;
+    if (goesOn !== undefined && steering?.mayRun(goesOn.hart.id) !== false) return goesOn;
+    const able = this.#able();
+    return able.length === 0 ? undefined : able[this.#random.below(able.length)];
+  }
+
+  #able(): Slot[] {
     for (const slot of this.#slots) this.#admit(slot);
-    const able = this.#slots.filter(({ status }) => status === 'ready');
-    if (able.length === 0) return false;
-    const slot = able[this.#random.below(able.length)] as Slot;
+    return this.#slots.filter(
+      ({ status, hart }) => status === 'ready' && this.#options.steering?.mayRun(hart.id) !== false,
+    );
+  }
+
+  #newSlice(hart: Hart): Slice {
+    return {
+      endsAt: hart.instret + this.#sliceLength(),
+      workBefore: workOf(hart),
+      sharers: this.#slots.filter(({ status }) => status === 'ready').length,
+    };
+  }
+
+  #finish(slot: Slot, slice: Slice, end: RunEnd): void {
     const { hart, supervisor } = slot;
-    const before = workOf(hart);
-    const end = hart.run(this.#sliceLength());
-    this.#advance((workOf(hart) - before) / (INSTRUCTIONS_PER_TICK * able.length));
+    slot.slice = undefined;
+    this.#advance((workOf(hart) - slice.workBefore) / (INSTRUCTIONS_PER_TICK * slice.sharers));
     supervisor?.tick(hart);
     if (hart.state === HART_STATE.STOPPED) {
       slot.status = 'stopped';
@@ -132,7 +211,6 @@ export class DeterministicRun {
     } else {
       slot.status = 'ready';
     }
-    return true;
   }
 
   /** Makes a hart ready that was started, or whose wait is over. */
@@ -140,7 +218,8 @@ export class DeterministicRun {
     const { hart } = slot;
     if (slot.status === 'waiting') {
       // Whoever moves a line or the timer of a hart also sets its pending word.
-      if (hart.get('pending') !== 0 || slot.wakeAt <= this.#ticks) slot.status = 'ready';
+      const isWoken = this.#options.steering?.wakes(hart.id) === true;
+      if (isWoken || hart.get('pending') !== 0 || slot.wakeAt <= this.#ticks) slot.status = 'ready';
     } else if (slot.status === 'stopped' && hart.state !== HART_STATE.STOPPED) {
       slot.supervisor?.start(hart);
       slot.status = 'ready';
@@ -156,8 +235,9 @@ export class DeterministicRun {
   #skipToNextEvent(): boolean {
     if (this.#options.poll(this.#ticks)) return true;
     let next = this.#options.nextEvent();
-    for (const { status, wakeAt } of this.#slots) {
-      if (status === 'waiting') next = Math.min(next, wakeAt);
+    for (const { hart, status, wakeAt } of this.#slots) {
+      if (status === 'waiting' && this.#options.steering?.mayRun(hart.id) !== false)
+        next = Math.min(next, wakeAt);
     }
     if (next === Infinity) return false;
     // A whole tick at least: an event that is due and still does nothing must not hold the time.

@@ -3,6 +3,7 @@
  * in WFI, return when the machine stops.
  */
 import { HART_STATE, HartBlock, PENDING } from '../machine/core/hart-block.ts';
+import { answerText } from '../machine/debug/questions.ts';
 import type { Hart, MachineMode } from '../machine/hart.ts';
 import type { Turns } from './turns.ts';
 
@@ -27,12 +28,14 @@ export interface HartLoopOptions {
 /**
  * Runs the hart until the machine stops. Hart thread only.
  * @param turns if there are more harts than cores: whose turn it is
+ * @param isStopped whether the machine has stopped; for a hart that a debugger holds
  */
 export function runHart(
   hart: Hart,
   supervisor: HartSupervisor | undefined,
   { slice, spins }: HartLoopOptions,
   turns?: Turns,
+  isStopped: () => boolean = () => false,
 ): void {
   // Without a supervisor the hart was set up by whoever made the machine.
   let isStarted = supervisor === undefined;
@@ -48,15 +51,23 @@ export function runHart(
       do {
         end = hart.run(slice);
         if (end === 'stopped') return;
-        supervisor?.tick(hart);
+        // A budget that ends a call, or an interrupt, would move a hart off its breakpoint.
+        if (end !== 'halted') supervisor?.tick(hart);
       } while (
         end !== 'waiting' &&
+        end !== 'reserved' &&
+        end !== 'halted' &&
         hart.state !== HART_STATE.STOPPED &&
         turns?.isWanted() !== true
       );
     } finally {
       // Even after a failure: the others must be able to stop.
       turns?.give();
+    }
+    if (end === 'reserved') hart.parkOnReservation();
+    if (end === 'halted') {
+      hart.debug.rest((question) => answerText(hart, question), isStopped);
+      if (isStopped()) return;
     }
     // WFI only hints (vol. II §3.3.3), so a pending bit that turns out to be no interrupt may end it.
     while (end === 'waiting' && hart.state === HART_STATE.PARKED && !spinForWork(hart, spins)) {

@@ -76,8 +76,12 @@ export class HartPool {
     return this.#isOpen && !this.#isRunning;
   }
 
-  /** Runs every hart until the machine stops. @throws HartFailure, after which the pool is closed */
-  async run(machine: Machine, monitor: MonitorConfig | null): Promise<void> {
+  /**
+   * Runs every hart until the machine stops.
+   * @param look what the task module has to know, if it is another than ours
+   * @throws HartFailure, after which the pool is closed
+   */
+  async run(machine: Machine, monitor: MonitorConfig | null, look?: unknown): Promise<void> {
     const { parts } = machine;
     if (!this.isFree) throw new Error('the pool carries another machine or is closed');
     if (parts.plan.harts !== this.harts) {
@@ -99,7 +103,7 @@ export class HartPool {
     const carry = async (hart: number): Promise<void> => {
       running.add(hart);
       try {
-        await this.#piscina.run({ parts, hart, monitor, slice, spins, turns });
+        await this.#piscina.run({ parts, hart, monitor, look, slice, spins, turns });
       } catch (cause) {
         fail(hart, `failed: ${cause instanceof Error ? cause.message : String(cause)}`, cause);
       } finally {

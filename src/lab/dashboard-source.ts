@@ -55,8 +55,7 @@ export function dashboardSource(session: Session, options: SourceOptions = {}): 
   const { title = spec.image.name } = options;
   const interactive =
     options.interactive ?? (spec.mode.kind === 'parallel' && spec.typist === undefined);
-  // Under `none` the image has domains, but nothing separates them.
-  const contexts = spec.firmware?.mechanism === 'none' ? undefined : spec.firmware?.contexts;
+  const contexts = session.separation;
   const names = contexts?.domains.map(({ name }) => name) ?? [];
   const size = names.length;
   const tables =

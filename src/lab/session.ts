@@ -28,6 +28,10 @@ import type { Escape, Oracle } from '../oracle/oracle.ts';
 import { DeterministicRun } from '../cpu-worker/deterministic.ts';
 import { HartFailure, HartPool } from '../cpu-worker/pool.ts';
 import { stateHash } from '../cpu-worker/state-hash.ts';
+import type { Debugger } from './debug/debugger.ts';
+import { DeterministicDebugger } from './debug/deterministic-debugger.ts';
+import { ParallelDebugger } from './debug/parallel-debugger.ts';
+import { lookAt, type Look } from './look.ts';
 import { observedPool, oracleFor } from './observe.ts';
 import { loadBare } from './bare.ts';
 import type { KernelImage } from './session-image.ts';
@@ -85,6 +89,8 @@ export interface SessionSpec extends Peripherals {
   readonly pool?: HartPool;
   /** Whether an oracle watches a separated kernel; it does unless told otherwise. */
   readonly isWatched?: boolean;
+  /** Folders for what is seen of every hart; see look.ts. */
+  readonly look?: Omit<Look, 'isWatched'>;
   /** Called for each mark that the guest sets; deterministic runs only. */
   readonly onMark?: MarkListener;
   /** Cycles from counters; the cost model's. */
@@ -109,9 +115,12 @@ const NOTHING = new Uint8Array(0);
 export class Session {
   readonly spec: SessionSpec;
   readonly machine: Machine;
+  /** Holds the harts when it is asked to; before the start, it holds them at their first instruction. */
+  readonly debugger: Debugger;
   /** Settles when the run has ended; never rejects: a failure of ours is a result, too. */
   readonly done: Promise<RunResult>;
   readonly #config: MonitorConfig | null;
+  readonly #steering: DeterministicDebugger | undefined;
   /** Where typing goes. The serial port's output is shown even if that is the virtio console. */
   readonly #console: ConsoleEnd;
   readonly #consoles: readonly ConsoleEnd[];
@@ -134,6 +143,7 @@ export class Session {
         ramBytes: spec.ramBytes,
         deterministic: mode.kind === 'deterministic',
         ...(mode.kind === 'parallel' && mode.jit === true ? { jitAfter: HOT_AFTER } : {}),
+        isObserved: spec.look?.trace !== undefined,
         hasKeys: firmware?.mechanism === 'pkey',
         ...(spec.reservations === undefined ? {} : { reservations: spec.reservations }),
         monitorBytes: firmware === undefined ? 0 : monitorTableBytes(spec.ramBytes),
@@ -141,6 +151,9 @@ export class Session {
         ...(spec.image.htif === undefined ? {} : { htif: spec.image.htif }),
       }),
     );
+    this.#steering =
+      mode.kind === 'deterministic' ? new DeterministicDebugger(this.machine) : undefined;
+    this.debugger = this.#steering ?? new ParallelDebugger(this.machine);
     const { uart, virtioConsole } = this.machine.board;
     this.#consoles = [uart.consoleEnd(), ...(virtioConsole === undefined ? [] : [virtioConsole])];
     this.#console = this.#consoles.at(-1) as ConsoleEnd;
@@ -161,6 +174,17 @@ export class Session {
     return this.spec.harts;
   }
 
+  /** What the image says of its domains, if anything keeps them apart: under `none` nothing does. */
+  get separation(): Contexts | undefined {
+    const { firmware } = this.spec;
+    return firmware?.mechanism === 'none' ? undefined : firmware?.contexts;
+  }
+
+  /** Whether the machine has stopped for good. */
+  get hasEnded(): boolean {
+    return this.machine.control.stop.load() !== 0;
+  }
+
   /** What the nested kernel decided at boot; null without firmware. */
   get monitorConfig(): MonitorConfig | null {
     return this.#config;
@@ -179,6 +203,7 @@ export class Session {
   stop(reason: ExitReason = 'interrupted'): void {
     if (this.machine.control.exitReason.load() === EXIT_REASON.NONE) this.#hostReason = reason;
     this.machine.stop(EXIT_REASON.HOST, 0, -1);
+    this.#steering?.end();
   }
 
   /** Calls the listener with whatever the guest prints; in order, in private memory. */
@@ -221,23 +246,27 @@ export class Session {
       failure = error;
       this.machine.stop(EXIT_REASON.FAILURE, 0, error instanceof HartFailure ? error.hart : -1);
     }
+    this.#steering?.end();
     this.#drain();
     this.#settle(this.#result(failure));
   }
 
   async #runParallel(): Promise<void> {
-    const { pool: lent, harts, isWatched = true } = this.spec;
-    const pool = lent ?? (isWatched ? observedPool(harts) : new HartPool(harts));
-    const { seconds } = this.spec;
-    const limit =
-      seconds === undefined ? undefined : setTimeout(() => this.stop('time-limit'), seconds * 1000);
-    const drain = setInterval(() => this.#exchange(), DRAIN_MS);
+    const { harts, isWatched = true, look, seconds = Infinity } = this.spec;
+    // A pool that is lent may run a task module that does not look.
+    const lent = look === undefined ? this.spec.pool : undefined;
+    const isObserved = isWatched || look !== undefined;
+    const pool = lent ?? (isObserved ? observedPool(harts) : new HartPool(harts));
+    const drain = setInterval(() => {
+      this.#exchange();
+      // While a debugger holds the machine its time stands still, whatever its clock says.
+      if (this.machineSeconds >= seconds && !this.debugger.isHalted) this.stop('time-limit');
+    }, DRAIN_MS);
     try {
-      await pool.run(this.machine, this.#config);
+      await pool.run(this.machine, this.#config, { isWatched, ...look } satisfies Look);
     } finally {
       clearInterval(drain);
-      clearTimeout(limit);
-      if (this.spec.pool === undefined) await pool.close();
+      if (lent === undefined) await pool.close();
     }
   }
 
@@ -266,9 +295,18 @@ export class Session {
         this.stop('idle');
         return false;
       },
+      ...(this.#steering === undefined ? {} : { steering: this.#steering }),
     });
-    for (const hart of this.#run.harts) this.#oracle?.attach(hart);
-    await this.#run.run();
+    const { harts } = this.#run;
+    this.#steering?.attach(harts);
+    for (const hart of harts) this.#oracle?.attach(hart);
+    const look: Look = { isWatched: false, ...this.spec.look };
+    const finish = harts.map((hart) => lookAt(this.machine, hart, look, config !== null));
+    try {
+      await this.#run.run();
+    } finally {
+      for (const end of finish) end();
+    }
   }
 
   /** Carries console bytes both ways and the time to the clock; true if the guest was given some. */

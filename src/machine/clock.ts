@@ -22,9 +22,12 @@ export function hostTicks(): number {
   return seconds * TIMEBASE_HZ + Math.floor(nanoseconds / NS_PER_TICK);
 }
 
-/** `originTicks`: the `hostTicks()` of machine start, taken once and given to every worker. */
-export function createHostClock(originTicks: number): Clock {
-  return { now: () => hostTicks() - originTicks };
+/**
+ * `originTicks`: the `hostTicks()` of machine start, taken once and given to every worker. `pausedTicks`:
+ * how many of the ticks since then were no time of the machine's.
+ */
+export function createHostClock(originTicks: number, pausedTicks: () => number = () => 0): Clock {
+  return { now: () => hostTicks() - originTicks - pausedTicks() };
 }
 
 /** A clock that moves only when told. One thread. */

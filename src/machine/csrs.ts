@@ -6,8 +6,9 @@
  * 64-bit values are pairs of signed 32-bit halves.
  */
 import type { Clock } from './clock.ts';
+import { CBO } from './isa/cache.ts';
 import { csrWordOf, PRIVILEGE, wordOf, type CsrCell } from './core/hart-block.ts';
-import { CSR, csrPrivilege, IRQ, isReadOnlyCsr, SSTATUS_MASK } from './csr-numbers.ts';
+import { CSR, csrPrivilege, ENVCFG, IRQ, isReadOnlyCsr, SSTATUS_MASK } from './csr-numbers.ts';
 import { PMP_ENTRIES } from './pmp.ts';
 import {
   levelsOf,
@@ -27,7 +28,7 @@ const MSTATUS_WRITABLE = 0x007e79aa;
 /** Bit 63, SD: something is Dirty; FS is all there is (vol. II §3.1.6.6). */
 const MSTATUS_HIGH_SD = 1 << 31;
 const MENVCFG_WRITABLE_HIGH = MENVCFG_HIGH.STCE | MENVCFG_HIGH.PBMTE | MENVCFG_HIGH.ADUE;
-const ENVCFG_FIOM = 1;
+const ENVCFG_WRITABLE = ENVCFG.FIOM | ENVCFG.CBIE | ENVCFG.CBCFE | ENVCFG.CBZE;
 /** A bit a letter (vol. II §3.1.1). */
 const MISA_LOW = [...'abcdfimsu'].reduce(
   (all, letter) => all | (1 << (letter.charCodeAt(0) - 97)),
@@ -244,6 +245,21 @@ export class CsrFile {
     );
   }
 
+  /** Whether the running mode may use an operation of Zicbom (vol. I, "Control of CMO instructions"). */
+  allowsCacheBlock(funct12: number): boolean {
+    const bits = funct12 === CBO.INVAL ? ENVCFG.CBIE : ENVCFG.CBCFE;
+    const { mode } = this.#hart;
+    if (mode === PRIVILEGE.M) return true;
+    if ((this.#low(MENVCFG) & bits) === 0) return false;
+    return mode === PRIVILEGE.S || (this.#low(SENVCFG) & bits) !== 0;
+  }
+
+  /** A reserved CBIE leaves the field as it was. */
+  #legalEnvcfg(cell: number, low: number): number {
+    const kept = (low & ENVCFG.CBIE) === ENVCFG.CBIE_RESERVED ? ENVCFG.CBIE : 0;
+    return (low & ENVCFG_WRITABLE & ~kept) | (this.#low(cell) & kept);
+  }
+
   #dirtySummary(): number {
     return (this.#low(MSTATUS) & MSTATUS_BITS.FS) === MSTATUS_BITS.FS ? MSTATUS_HIGH_SD : 0;
   }
@@ -322,7 +338,7 @@ export class CsrFile {
         this.#put(number === CSR.mepc ? MEPC : SEPC, low & ~1, high);
         return;
       case CSR.menvcfg:
-        this.#put(MENVCFG, low & ENVCFG_FIOM, high & MENVCFG_WRITABLE_HIGH);
+        this.#put(MENVCFG, this.#legalEnvcfg(MENVCFG, low), high & MENVCFG_WRITABLE_HIGH);
         this.#hart.translation.flushAll();
         this.#hart.pollTimer();
         return;
@@ -337,7 +353,7 @@ export class CsrFile {
         this.#setCount(INSTRET_OFFSET, low, high);
         return;
       case CSR.senvcfg:
-        this.#put(SENVCFG, low & ENVCFG_FIOM, 0);
+        this.#put(SENVCFG, this.#legalEnvcfg(SENVCFG, low), 0);
         return;
       case CSR.mseccfg:
         this.#hart.translation.pmp.setMseccfg(low);

@@ -9,6 +9,7 @@ import { ControlBlock, EXIT_REASON, planMemory, type MemoryPlan } from './memory
 import { createHostClock, hostTicks, type Clock } from './clock.ts';
 import { generateCore, type CoreExports } from './core/generate.ts';
 import { PENDING } from './core/hart-block.ts';
+import { DEBUG_COMMAND, DebugBlock, type DebugView } from './debug/debug-block.ts';
 import {
   BoardState,
   createBoard,
@@ -26,12 +27,15 @@ import { reservationBytes } from './reservations.ts';
 /** What the machine implements, for the device tree. */
 export const ISA_STRING: string = [
   'rv64imafdc',
+  'zicbom',
   'zicbop',
+  'zicboz',
   'zicntr',
   'zicond',
   'zicsr',
   'zifencei',
   'zihintpause',
+  'zawrs',
   'zca',
   'zcb',
   'zcd',
@@ -57,6 +61,8 @@ export interface MachineSpec extends Peripherals {
    * machine must not have it: its runs are the same to the bit.
    */
   readonly jitAfter?: number;
+  /** Every trap and every return from one is told to the hart's observer; costs a call for each. */
+  readonly isObserved?: boolean;
   /** PTE bits 58-54 are protection keys (not part of the RISC-V ISA). */
   readonly hasKeys: boolean;
   /** How LR/SC is done; by value, undetected, if it is not said. */
@@ -85,6 +91,8 @@ export interface Machine {
   readonly words: Int32Array;
   readonly bytes: Uint8Array;
   readonly control: ReturnType<typeof ControlBlock.at>;
+  /** What a debugger and the harts share. */
+  readonly debug: DebugView;
   readonly board: Board;
   readonly clock: Clock;
   readonly core: CoreExports;
@@ -118,6 +126,7 @@ export function createMachine(spec: MachineSpec): MachineParts {
       exact: spec.deterministic,
       tracksReservations: isTracked(spec),
       ...(spec.jitAfter === undefined ? {} : { hotAfter: spec.jitAfter }),
+      isObserved: spec.isObserved === true,
     }),
   );
   const parts = {
@@ -145,14 +154,53 @@ function virtualClock(control: ReturnType<typeof ControlBlock.at>): Clock {
   };
 }
 
+/** What an observed core calls (OBSERVER_IMPORTS), for the harts of this thread. */
+function observerImports(plan: MemoryPlan, harts: readonly Hart[]): WebAssembly.ModuleImports {
+  const hartAt = (base: number): Hart | undefined =>
+    harts[(base - plan.hartAreas) / plan.hartAreaBytes];
+  return {
+    trapped: (
+      base: number,
+      to: number,
+      cause: number,
+      causeHigh: number,
+      valueLow: number,
+      valueHigh: number,
+    ) => {
+      const hart = hartAt(base);
+      hart?.observer?.trapped(hart, {
+        cause,
+        isInterrupt: causeHigh !== 0,
+        from: hart.mode,
+        to,
+        pcLow: hart.pcLow,
+        pcHigh: hart.pcHigh,
+        valueLow,
+        valueHigh,
+      });
+    },
+    returned: (base: number) => {
+      const hart = hartAt(base);
+      hart?.observer?.returned(hart);
+    },
+  };
+}
+
 export function attachMachine(parts: MachineParts): Machine {
   const { spec, plan, memory: wasmMemory, module } = parts;
   const memory = wasmMemory.buffer as unknown as SharedArrayBuffer;
   const words = new Int32Array(memory);
   const bytes = new Uint8Array(memory);
   const control = ControlBlock.at(memory, plan.control);
-  const clock = spec.deterministic ? virtualClock(control) : createHostClock(parts.clockOrigin);
-  const core = new WebAssembly.Instance(module, { env: { memory: wasmMemory } })
+  const debug = DebugBlock.at(memory, plan.debug);
+  const paused = (): number =>
+    control.pausedHigh.load() * 2 ** 32 + (control.pausedLow.load() >>> 0);
+  const clock = spec.deterministic
+    ? virtualClock(control)
+    : createHostClock(parts.clockOrigin, paused);
+  const harts: Hart[] = [];
+  const observing = spec.isObserved === true ? observerImports(plan, harts) : {};
+  const core = new WebAssembly.Instance(module, { env: { memory: wasmMemory, ...observing } })
     .exports as unknown as CoreExports;
 
   const stop = (reason: number, code: number, hart: number): void => {
@@ -161,7 +209,12 @@ export function attachMachine(parts: MachineParts): Machine {
       control.exitHart.store(hart);
     }
     control.stop.store(1);
-    for (let id = 0; id < plan.harts; id++) signalHart(words, plan, id, PENDING.STOP);
+    for (let id = 0; id < plan.harts; id++) {
+      signalHart(words, plan, id, PENDING.STOP);
+      // One that a debugger holds waits for its command to change; if it is held anew it sees `stop`.
+      debug.command.store(id, DEBUG_COMMAND.RUN);
+      debug.command.notify(id);
+    }
   };
 
   const ram = { memory, byteOffset: plan.ram, sizeBytes: plan.ramBytes };
@@ -197,11 +250,12 @@ export function attachMachine(parts: MachineParts): Machine {
     words,
     bytes,
     control,
+    debug,
     board,
     clock,
     core,
-    hart: (id, machineMode) =>
-      new Hart({
+    hart: (id, machineMode) => {
+      const hart = new Hart({
         id,
         plan,
         memory: wasmMemory,
@@ -209,6 +263,7 @@ export function attachMachine(parts: MachineParts): Machine {
         bus: board.bus,
         clock,
         machineTimer: board.aclint,
+        debug,
         hasKeys: spec.hasKeys,
         jit: spec.jitAfter !== undefined,
         ...(isTracked(spec) && spec.reservations !== undefined
@@ -216,7 +271,10 @@ export function attachMachine(parts: MachineParts): Machine {
           : {}),
         ...(htif === undefined ? {} : { htif }),
         ...(machineMode === undefined ? {} : { machineMode }),
-      }),
+      });
+      harts[id] = hart;
+      return hart;
+    },
     stop,
     load: (physical, source) => {
       const offset = physical - RAM_BASE;

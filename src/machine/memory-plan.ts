@@ -1,7 +1,7 @@
 /**
  * Where everything lies in the machine's one shared memory (offsets are WebAssembly linear addresses):
  *
- *   control block | devices | monitor tables | reservations | hart areas | guest RAM
+ *   control block | debugger | devices | monitor tables | reservations | hart areas | guest RAM
  *
  * RAM is last and starts on a 64 KiB boundary. The plan is plain data: it is computed once, posted to
  * every worker, and never changes while the machine lives.
@@ -9,6 +9,7 @@
 import { i32, layout } from 'sharedarraybuffer-utils';
 import { DECODED_PAGE_BYTES, JOINS_PER_PAGE, MAX_REGIONS, Region } from './core/hart-block.ts';
 import { MODEL_OFFSET, ModelTlb } from './core/tlb-model.ts';
+import { DebugBlock } from './debug/debug-block.ts';
 import { MAX_HARTS } from './physical-map.ts';
 
 export const PAGE_BYTES = 4096;
@@ -21,6 +22,10 @@ export const ControlBlock = layout('ControlBlock', {
   exitHart: i32,
   virtualTimeLow: i32.doc('deterministic mode: the clock, in ticks. Written by the scheduler'),
   virtualTimeHigh: i32,
+  pausedLow: i32.doc(
+    "ticks for which a debugger held the machine: no time of the guest's. Written while no hart runs",
+  ),
+  pausedHigh: i32,
 });
 
 /** Why a machine ended. */
@@ -41,6 +46,7 @@ export interface MemoryPlan {
   readonly harts: number;
   readonly ramBytes: number;
   readonly control: number;
+  readonly debug: number;
   readonly devices: number;
   readonly deviceBytes: number;
   readonly monitor: number;
@@ -87,7 +93,8 @@ export function planMemory(request: {
   const regionsOffset = alignUp(joinsOffset + decodedPages * JOINS_PER_PAGE * 4, 64);
   const hartAreaBytes = alignUp(regionsOffset + MAX_REGIONS * Region.sizeBytes, PAGE_BYTES);
   const control = PAGE_BYTES; // nothing lies at address 0: a null host address is never valid
-  const devices = alignUp(control + ControlBlock.sizeBytes, PAGE_BYTES);
+  const debug = alignUp(control + ControlBlock.sizeBytes, PAGE_BYTES);
+  const devices = alignUp(debug + DebugBlock.sizeBytes, PAGE_BYTES);
   const monitor = alignUp(devices + request.deviceBytes, PAGE_BYTES);
   const reservations = alignUp(monitor + request.monitorBytes, PAGE_BYTES);
   const hartAreas = alignUp(reservations + (request.reservationBytes ?? 0), PAGE_BYTES);
@@ -97,6 +104,7 @@ export function planMemory(request: {
     harts,
     ramBytes,
     control,
+    debug,
     devices,
     deviceBytes: request.deviceBytes,
     monitor,

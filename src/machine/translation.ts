@@ -125,6 +125,11 @@ export interface TlbEntry {
   readonly asid: number;
 }
 
+/** Virtual pages whose every access of a kind has to come to the hart. */
+export interface HeldPages {
+  holds(low: number, high: number, access: AccessKind): boolean;
+}
+
 export class Translation {
   /** For an oracle; undefined costs a look. */
   observer: TranslationObserver | undefined;
@@ -142,6 +147,7 @@ export class Translation {
   readonly #decodeCache: DecodeCache;
   readonly #watchedPage: number;
   readonly #isStoreWatched: ((host: number) => boolean) | undefined;
+  readonly #held: HeldPages | undefined;
 
   readonly #evicted = (): void => this.flushFetch();
 
@@ -184,6 +190,8 @@ export class Translation {
     readonly watchedPage: number;
     /** More of them, by linear-memory address; they may become watched at any time. */
     readonly isStoreWatched?: (host: number) => boolean;
+    /** A debugger's. */
+    readonly held?: HeldPages;
     readonly decodeCache: DecodeCache;
   }) {
     this.#core = environment.core;
@@ -197,6 +205,7 @@ export class Translation {
     this.#decodeCache = environment.decodeCache;
     this.#watchedPage = environment.watchedPage;
     this.#isStoreWatched = environment.isStoreWatched;
+    this.#held = environment.held;
     this.#regimes = new Regimes({
       core: environment.core,
       words: this.#words,
@@ -636,12 +645,14 @@ export class Translation {
 
   /**
    * Puts the last successful translation into the TLB.
-   * @returns false if it may not be remembered: a device, a page that PMP cuts, or a store that is watched
+   * @returns false if it may not be remembered: a device, a page that PMP cuts or a debugger holds, or a
+   * store that is watched
    */
   remember(low: number, high: number, access: AccessKind): boolean {
     const host = this.#host;
     if (this.observer !== undefined) this.#tell(this.observer, low, high, access);
     if (host === 0 || !this.#cacheable) return false;
+    if (this.#held?.holds(low, high, access) === true) return false;
     const isWatched =
       host === this.#watchedPage || (access !== 'fetch' && this.#isStoreWatched?.(host) === true);
     if (isWatched && access === 'store') return false;

@@ -38,7 +38,7 @@ import {
 import { EXIT, OPERATIONS, type Exit, type Instruction, type Meaning } from '../isa/table.ts';
 import { ROUND, ROUND_DYNAMIC } from '../fp/format.ts';
 import { FLOAT_EXPORTS, floatFunctions } from '../fp/library.ts';
-import { CAUSE, MSTATUS_BITS, SSTATUS_MASK } from '../csr-numbers.ts';
+import { CAUSE, ENVCFG, MSTATUS_BITS, SSTATUS_MASK } from '../csr-numbers.ts';
 import {
   csrIndex,
   DATA_TLB_ENTRIES,
@@ -50,9 +50,16 @@ import {
   Record16,
   Region,
   REGION_END,
+  type CsrCell,
 } from './hart-block.ts';
 import { MODEL_KIND, modelFunctions } from './tlb-model.ts';
-import { countTrap, pendingInterrupts, TRAP_FUNCTIONS, trapFunctions } from './traps.ts';
+import {
+  countTrap,
+  OBSERVER_IMPORTS,
+  pendingInterrupts,
+  TRAP_FUNCTIONS,
+  trapFunctions,
+} from './traps.ts';
 
 /** Operation numbers below the ISA's own. An undecoded record is all zero. */
 export const OPERATION = {
@@ -97,6 +104,8 @@ export interface CoreOptions {
    * from then on. Never together with `exact`.
    */
   readonly hotAfter?: number;
+  /** Tells the host of every trap and every return from one (OBSERVER_IMPORTS). */
+  readonly isObserved?: boolean;
 }
 
 /** Takes the hart and how many instructions it may retire; returns a REGION_END. */
@@ -146,11 +155,12 @@ const MSTATUS = at.csr + 8 * csrIndex.mstatus;
 export function generateCore(options: CoreOptions): Uint8Array<ArrayBuffer> {
   return encodeModule({
     memoryPages: options.memoryPages,
+    ...(options.isObserved === true ? { imports: OBSERVER_IMPORTS } : {}),
     functions: [
       ...multiplyHelpers(),
       ...sharedCellHelpers(),
       ...floatFunctions(),
-      ...trapFunctions(),
+      ...trapFunctions(options.isObserved === true),
       ...(options.exact ? modelFunctions() : []),
       runFunction(options),
     ],
@@ -538,6 +548,8 @@ function runFunction(options: CoreOptions): FunctionBuilder {
       case 'floatLoad':
       case 'floatStore':
         return floatHandler(meaning);
+      case 'zeroBlock':
+        return zeroBlockHandler(meaning.bytes);
       case 'exit':
         return exitHandler(meaning.reason);
     }
@@ -578,6 +590,35 @@ function runFunction(options: CoreOptions): FunctionBuilder {
       default:
         return [set(pc, currentPc), ...leave(reason, count)];
     }
+  };
+
+  const zeroBlockHandler = (bytes: number): Stmt[] => {
+    const allows = (name: CsrCell): Expr =>
+      i32.and(
+        i32.shr_u(
+          load('i32', 4, false, hart, at.csr + 8 * csrIndex[name]),
+          i32.const(Math.log2(ENVCFG.CBZE)),
+        ),
+        i32.const(1),
+      );
+    const is = (privilege: number): Expr => i32.eq(mode, i32.const(privilege));
+    return [
+      unlikely(
+        i32.eqz(
+          i32.or(
+            is(PRIVILEGE.M),
+            i32.and(allows('menvcfg'), i32.or(is(PRIVILEGE.S), allows('senvcfg'))),
+          ),
+        ),
+        illegal(),
+      ),
+      set(address, readRegister('rs1')),
+      // A block lies within its page: one byte of it is as good as all.
+      ...translate('writeTag', 1, EXIT.STORE_MISS),
+      set(host, i32.and(host, i32.const(-bytes))),
+      ...Array.from({ length: bytes / 8 }, (_, n) => store('i64', 8, host, i64.const(0), 8 * n)),
+      ...advance,
+    ];
   };
 
   const { FS } = MSTATUS_BITS;

@@ -119,6 +119,8 @@ export const PENDING = {
   TIMER: 8,
   /** The monitor has work for this hart. */
   MONITOR: 16,
+  /** Look at the debugger's command. */
+  DEBUG: 32,
   /** A page is watched from now on (reservations.ts): drop its write tags. */
   WATCH: 64,
 } as const;

@@ -309,8 +309,9 @@ describe.each(CORES)('on the %s core', (_, core) => {
       ['mcounteren', ALL, 0xffffffffn],
       ['scounteren', ALL, 0xffffffffn],
       ['mcountinhibit', ALL, 5n],
-      ['menvcfg', ALL, (7n << 61n) | 1n],
-      ['senvcfg', ALL, 1n],
+      ['menvcfg', ALL, (7n << 61n) | 0xf1n],
+      ['menvcfg', 0x20n, 0n],
+      ['senvcfg', ALL, 0xf1n],
       ['satp', (8n << 60n) | (0xffffn << 44n) | 0xfffffffffffn, (8n << 60n) | ((1n << 60n) - 1n)],
       ['satp', (9n << 60n) | 5n, (9n << 60n) | 5n],
       ...[1n, 7n, 10n, 11n, 15n].map((mode): [string, bigint, bigint] => [
