@@ -18,7 +18,7 @@ export type OnOff = 'on' | 'off';
 export const jitOption = (): Option =>
   new Option('--jit <on|off>', 'translate hot code; a deterministic run never does')
     .choices(['on', 'off'])
-    .default('off');
+    .default('on');
 
 /** `--reservations value|page|global`. */
 export const reservationsOption = (): Option =>
