@@ -21,6 +21,8 @@ import { peripheralsOf, slotsOf, type Peripherals } from '../machine/devices/boa
 import type { ConsoleEnd } from '../machine/devices/uart.ts';
 import { EXIT_REASON, hartBase } from '../machine/memory-plan.ts';
 import { HOT_AFTER } from '../machine/jit/jit.ts';
+import type { ReservationSpec } from '../machine/reservation-spec.ts';
+import { abaReports } from '../machine/reservations.ts';
 import { RAM_BASE, TIMEBASE_HZ } from '../machine/physical-map.ts';
 import type { Contexts, MechanismName } from '../policy/contexts.ts';
 import { boot, monitorTableBytes } from '../nested-kernel/boot.ts';
@@ -43,6 +45,7 @@ import type { Typist } from './session-console.ts';
 import {
   denialOf,
   hartResult,
+  abaResult,
   jitResult,
   readerOf,
   type ExitReason,
@@ -76,6 +79,8 @@ export interface SessionSpec extends Peripherals {
   readonly ramBytes: number;
   readonly image: KernelImage;
   readonly mode: SessionMode;
+  /** How LR/SC is done; by value if it is not said. */
+  readonly reservations?: ReservationSpec;
   /** Left out, the guest brings its own M-mode software and every hart begins at the entry. */
   readonly firmware?: Firmware;
   /** The kernel that the image, firmware of the guest's own then, is to start. */
@@ -146,6 +151,7 @@ export class Session {
         ...(mode.kind === 'parallel' && mode.jit !== false ? { jitAfter: HOT_AFTER } : {}),
         isObserved: spec.look?.trace !== undefined,
         hasKeys: firmware?.mechanism === 'pkey',
+        ...(spec.reservations === undefined ? {} : { reservations: spec.reservations }),
         monitorBytes: firmware === undefined ? 0 : monitorTableBytes(spec.ramBytes),
         ...peripheralsOf(spec),
         ...(spec.image.htif === undefined ? {} : { htif: spec.image.htif }),
@@ -426,6 +432,10 @@ export class Session {
         machine.parts.spec.jitAfter === undefined
           ? null
           : jitResult(Array.from({ length: spec.harts }, (_, hart) => this.counters(hart))),
+      aba:
+        spec.reservations?.detectsAba === true
+          ? abaResult(abaReports(machine.memory, machine.parts.plan))
+          : null,
       stateHash: run === undefined ? null : stateHash(machine, run.harts),
       tlb,
       machineSeconds: this.machineSeconds,

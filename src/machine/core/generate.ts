@@ -97,6 +97,8 @@ export interface CoreOptions {
    * limit is looked at where control flow joins only.
    */
   readonly exact: boolean;
+  /** LR and SC leave the core: somebody keeps books of stores (reservations.ts). */
+  readonly tracksReservations?: boolean;
   /**
    * Counts where control flow joins, asks for a translation of what is reached so often, and calls it
    * from then on. Never together with `exact`.
@@ -698,6 +700,11 @@ function runFunction(options: CoreOptions): FunctionBuilder {
     const reserved = load('i64', 8, false, hart, at.reservedAddress);
     // An SC of another width than the LR's fails: it would check less, or more, than was loaded.
     const reservation = bytes === 4 ? host : i32.or(host, i32.const(1));
+    if (options.tracksReservations === true && (meaning.kind === 'lr' || meaning.kind === 'sc'))
+      return [
+        store('i64', 8, hart, readRegister('rs1'), at.faultAddress),
+        ...leaveAt(meaning.kind === 'lr' ? EXIT.LOAD_MISS : EXIT.STORE_MISS),
+      ];
     switch (meaning.kind) {
       case 'lr':
         return [
