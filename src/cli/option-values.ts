@@ -12,7 +12,7 @@ export type OnOff = 'on' | 'off';
 export const jitOption = (): Option =>
   new Option('--jit <on|off>', 'translate hot code; a deterministic run never does')
     .choices(['on', 'off'])
-    .default('off');
+    .default('on');
 
 export function parseHarts(text: string): number {
   const harts = Number(text);

@@ -55,7 +55,7 @@ export interface Firmware {
 }
 
 export type SessionMode =
-  /** With `jit`, hot code is translated. */
+  /** Hot code is translated unless `jit` says no. */
   | { readonly kind: 'parallel'; readonly jit?: boolean }
   | {
       readonly kind: 'deterministic';
@@ -137,7 +137,7 @@ export class Session {
         harts: spec.harts,
         ramBytes: spec.ramBytes,
         deterministic: mode.kind === 'deterministic',
-        ...(mode.kind === 'parallel' && mode.jit === true ? { jitAfter: HOT_AFTER } : {}),
+        ...(mode.kind === 'parallel' && mode.jit !== false ? { jitAfter: HOT_AFTER } : {}),
         isObserved: spec.look?.trace !== undefined,
         hasKeys: firmware?.mechanism === 'pkey',
         monitorBytes: firmware === undefined ? 0 : monitorTableBytes(spec.ramBytes),

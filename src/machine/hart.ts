@@ -15,6 +15,7 @@ import {
   HART_STATE,
   HartBlock,
   MODEL_COUNTS,
+  MOST_AT_ONCE,
   PENDING,
   PRIVILEGE,
   RECORD_BYTES,
@@ -73,9 +74,6 @@ export interface HartEnvironment {
   readonly htif?: Htif;
   readonly machineMode?: MachineMode;
 }
-
-/** The core counts in 32 bits. */
-const MAX_BURST = 2 ** 30;
 
 /** How a hart waits on its reservation: see `parkOnReservation`. */
 const WRS_SPINS = 200;
@@ -307,6 +305,14 @@ export class Hart implements CsrOwner {
     this.words[this.#block + PC + 1] = high;
   }
 
+  /** Zeroes the f registers and fcsr and turns them Off, for whoever must not see them. */
+  clearFloat(): void {
+    this.words.fill(0, this.#block + F, this.#block + F + 64);
+    this.set('fflags', 0);
+    this.set('frm', 0);
+    this.words[this.#block + MSTATUS] = this.#low(MSTATUS) & ~MSTATUS_BITS.FS;
+  }
+
   csrLow(name: CsrCell): number {
     return this.#low(csrWordOf(name));
   }
@@ -353,7 +359,6 @@ export class Hart implements CsrOwner {
     for (let word = 0; word < HartBlock.sizeBytes / 4; word++)
       if (word !== MIP && word !== PENDING_WORD) this.words[this.#block + word] = 0;
     Atomics.and(this.words, this.#block + MIP, ~((1 << IRQ.MTI) | (1 << IRQ.STI)));
-    this.jit?.reset();
     this.#setMode(PRIVILEGE.M);
     this.setWord(IS_HOSTED, this.machineMode === undefined ? 0 : 1);
     this.#put(MSTATUS, 0, MSTATUS_HIGH);
@@ -406,6 +411,7 @@ export class Hart implements CsrOwner {
   #run(limit: number, isNew: boolean): RunEnd {
     this.debug.refresh();
     this.state = HART_STATE.RUNNING;
+    this.jit?.begin();
     if (isNew) this.#serve(PENDING.FENCE);
     this.translation.select();
     this.observer?.served(this);
@@ -435,7 +441,11 @@ export class Hart implements CsrOwner {
         Atomics.or(this.words, this.#block + PENDING_WORD, PENDING.DEBUG);
       }
       const isAlone = this.#isAlone;
-      const reason = this.core.run(this.base, isAlone ? 1 : Math.min(left, MAX_BURST), record);
+      const reason = this.core.run(
+        this.base,
+        isAlone ? 1 : Math.min(left, MOST_AT_ONCE - 1),
+        record,
+      );
       record = 0;
       if (isAlone) this.#forgetWatched();
       if (this.#isSingle) {

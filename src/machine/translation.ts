@@ -86,7 +86,7 @@ const STAMPED_PAGES = 4096;
 const DATA_WORDS = DataEntry.sizeBytes >> 2;
 const READ = DataEntry.offset.readTag >> 2;
 const WRITE = DataEntry.offset.writeTag >> 2;
-const DATA_PAGE = DataEntry.offset.page >> 2;
+const DATA_ADDEND = DataEntry.offset.addend >> 2;
 const DATA_SHAPE = DataEntry.offset.shape >> 2;
 const FETCH_WORDS = FetchEntry.sizeBytes >> 2;
 const FETCH_DECODED = FetchEntry.offset.decoded >> 2;
@@ -582,7 +582,8 @@ export class Translation {
         const mayWrite = isLive(data + WRITE, n, DATA_TLB_ENTRIES);
         if (!mayRead && !mayWrite) continue;
         const tag = mayRead ? data + READ : data + WRITE;
-        const page = ((words[data + DATA_PAGE] as number) - this.#ram) >>> 12;
+        const host = ((words[data + DATA_ADDEND] as number) + (words[tag] as number)) | 0;
+        const page = (host - this.#ram) >>> 12;
         const rights = (mayRead ? PTE.R : 0) | (mayWrite ? PTE.W : 0);
         yield { low: words[tag] as number, high: words[tag + 1] as number, page, rights, asid };
       }
@@ -635,7 +636,7 @@ export class Translation {
       words[entry + READ + 1] = high;
       words[entry + WRITE] = mayWrite ? pageLow : pageLow ^ EMPTY_TAG_FLIP;
       words[entry + WRITE + 1] = high;
-      words[entry + DATA_PAGE] = host;
+      words[entry + DATA_ADDEND] = (host - pageLow) | 0;
       words[entry + DATA_SHAPE] = shape;
       this.#markFilled(context, (low >>> 12) & (DATA_TLB_ENTRIES - 1));
     }

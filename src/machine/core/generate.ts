@@ -482,7 +482,7 @@ function runFunction(options: CoreOptions): FunctionBuilder {
       ...leaveAt(miss),
     ]),
     ...modelTouch(tag === 'readTag' ? MODEL_KIND.LOAD : MODEL_KIND.STORE, address),
-    set(host, i32.add(load('i32', 4, false, entry, DataEntry.offset.page), i32.wrap(tagged))),
+    set(host, i32.add(load('i32', 4, false, entry, DataEntry.offset.addend), i32.wrap(address))),
   ];
   /** The same for an atomic access, which must be aligned: the caller raises what is not. */
   const translateAtomic = (tag: 'readTag' | 'writeTag', bytes: 4 | 8, miss: Exit): Stmt[] => [
@@ -897,8 +897,12 @@ function runFunction(options: CoreOptions): FunctionBuilder {
 
 /** The only entry that can translate an address in a table. */
 function tlbEntry(table: Expr, va: Expr, entries: number, entryBytes: number): Expr {
-  const index = i32.and(i32.wrap(i64.shr_u(va, i64.const(12))), i32.const(entries - 1));
-  return i32.add(table, i32.mul(index, i32.const(entryBytes)));
+  const shift = 12 - Math.log2(entryBytes);
+  const offset = i32.and(
+    i32.shr_u(i32.wrap(va), i32.const(shift)),
+    i32.const((entries - 1) * entryBytes),
+  );
+  return i32.add(table, offset);
 }
 /** The data entry that can translate an address; the core and translated regions look it up alike. */
 export const dataEntry = (table: Expr, va: Expr): Expr =>

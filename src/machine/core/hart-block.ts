@@ -108,19 +108,25 @@ export const REGIME_ROW_WORDS = 16;
 /** Brings SUM and MXR of mstatus to bits 2 and 3. */
 export const REGIME_FLAGS_SHIFT = 16;
 
-/** Bits of `pending`: why the core must return to its caller. */
+/** The core runs for fewer instructions than this at a time. */
+export const MOST_AT_ONCE: number = 1 << 24;
+
+/**
+ * Bits of `pending`: why the core must return to its caller. Each is more than what a hart can have left
+ * to run, so that one comparison asks for both.
+ */
 export const PENDING = {
   /** Something in `mip` changed. */
-  INTERRUPT: 1,
+  INTERRUPT: MOST_AT_ONCE,
   /** `fenceRequest` moved. */
-  FENCE: 2,
-  STOP: 4,
+  FENCE: MOST_AT_ONCE * 2,
+  STOP: MOST_AT_ONCE * 4,
   /** Look at the timer. */
-  TIMER: 8,
+  TIMER: MOST_AT_ONCE * 8,
   /** The monitor has work for this hart. */
-  MONITOR: 16,
+  MONITOR: MOST_AT_ONCE * 16,
   /** Look at the debugger's command. */
-  DEBUG: 32,
+  DEBUG: MOST_AT_ONCE * 32,
 } as const;
 
 /** Values of `state`. */
@@ -223,8 +229,9 @@ export const DECODED_PAGE_BYTES: number = (PARCELS_PER_PAGE + 1) * RECORD_BYTES;
 export const DataEntry = layout('DataEntry', {
   readTag: i64,
   writeTag: i64,
-  page: i32.doc('linear-memory address of the page'),
+  addend: i32.doc('the linear-memory address less the low half of the virtual one'),
   shape: i32.doc('level of the leaf in bits 0-1, SHAPE flags above; for the modelled TLB'),
+  unused: bytes(8, 8).doc('an entry is found with a shift, which wants a power of two'),
 });
 
 /**

@@ -37,6 +37,7 @@ const JALR = operationNumber.get('jalr') as number;
 /** Region 0 begins nowhere: joins point to it that are not to be asked about again. */
 const NOWHERE = 0;
 const ODD_ADDRESS = 1;
+const MOST_MOVES = 8;
 
 interface LiveRegion {
   /** Word index of its join word. */
@@ -87,6 +88,8 @@ export class Jit {
   readonly #memoryPages: number;
   readonly #regions: (LiveRegion | undefined)[] = [undefined];
   readonly #free: number[] = [];
+  /** By join word: how often a region there was dropped because a page of it had moved. */
+  readonly #moves = new Map<number, number>();
   #liveBytes = 0;
 
   constructor(environment: JitEnvironment) {
@@ -111,11 +114,10 @@ export class Jit {
       },
     };
     this.#words[(this.#first >> 2) + REGION_VA] = ODD_ADDRESS;
-    this.reset();
   }
 
-  /** After the hart block was cleared. */
-  reset(): void {
+  /** Before the core runs: the hart block may have been cleared, or be another's. */
+  begin(): void {
     this.#words[this.#block + JOIN_BIAS] = this.#decodeCache.joinBias;
   }
 
@@ -197,12 +199,21 @@ export class Jit {
     }
     for (const { va, page } of region.pages) {
       if (fetchPage(this.#translation, va, this.#plan.ram) === page) continue;
-      // Found elsewhere, or not executable here. Other regimes may still have it as it was.
+      // Found elsewhere, or not executable here.
       this.#drop(slot, region);
+      this.#moved(join);
       return;
     }
     if (this.#isStale(region)) this.#drop(slot, region);
     else this.#stamp(slot);
+  }
+
+  /** A region whose pages keep changing places costs more than it saves. */
+  #moved(join: number): void {
+    const moves = (this.#moves.get(join) ?? 0) + 1;
+    if (this.#moves.size === MAX_REGIONS) this.#moves.clear();
+    this.#moves.set(join, moves);
+    if (moves >= MOST_MOVES) this.#words[join] = -this.#addressOf(NOWHERE);
   }
 
   #isStale({ pages }: LiveRegion): boolean {
