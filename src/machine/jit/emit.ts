@@ -66,8 +66,11 @@ type AtomicMeaning = Extract<
 
 const at = HartBlock.offset;
 
-/** Whether this file can say what an instruction means; if not, the interpreter executes it. */
-export function canTranslate({ decoded, raw }: Instruction): boolean {
+/**
+ * Whether this file can say what an instruction means; if not, the interpreter executes it.
+ * @param tracksReservations LR and SC are the hart's (reservations.ts)
+ */
+export function canTranslate({ decoded, raw }: Instruction, tracksReservations: boolean): boolean {
   const { meaning } = decoded.instruction;
   switch (meaning.kind) {
     case 'compute':
@@ -78,12 +81,13 @@ export function canTranslate({ decoded, raw }: Instruction): boolean {
     case 'fence':
     case 'amo':
     case 'amoLoop':
-    case 'lr':
-    case 'sc':
     case 'float':
     case 'floatLoad':
     case 'floatStore':
       return true;
+    case 'lr':
+    case 'sc':
+      return !tracksReservations;
     case 'exit':
       return meaning.reason === EXIT.CSR && plainCsr(raw) !== undefined;
     default:

@@ -64,6 +64,8 @@ export interface JitEnvironment {
   readonly base: number;
   readonly translation: Translation;
   readonly decodeCache: DecodeCache;
+  /** LR and SC leave the core. */
+  readonly tracksReservations: boolean;
 }
 
 export class Jit {
@@ -83,6 +85,7 @@ export class Jit {
   readonly #table: WebAssembly.Table;
   readonly #firstIndex: number;
   readonly #translation: Translation;
+  readonly #tracksReservations: boolean;
   readonly #decodeCache: DecodeCache;
   readonly #imports: WebAssembly.Imports;
   readonly #memoryPages: number;
@@ -103,6 +106,7 @@ export class Jit {
     this.#firstIndex = core.regions.grow(MAX_REGIONS);
     this.#translation = translation;
     this.#decodeCache = decodeCache;
+    this.#tracksReservations = environment.tracksReservations;
     this.#memoryPages = plan.totalPages;
     this.#imports = {
       env: {
@@ -154,7 +158,9 @@ export class Jit {
       at: (address) => reader.at(address),
       lastTarget: (address) => this.#lastTarget(reader, address),
     };
-    const { entry, instructions } = discover(source, pc, canTranslate);
+    const { entry, instructions } = discover(source, pc, (instruction) =>
+      canTranslate(instruction, this.#tracksReservations),
+    );
     if (entry.body.length === 0 && !('at' in entry.end)) return NOWHERE;
     if (!reader.isUnchanged()) return NOWHERE;
     const bytes = emitRegion(shapeOf(entry), this.#memoryPages);
