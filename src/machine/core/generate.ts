@@ -180,7 +180,7 @@ export function generateCore(options: CoreOptions): Uint8Array<ArrayBuffer> {
 }
 
 /** High halves of 64 x 64 bit products, from four 32 x 32 bit ones. */
-function multiplyHelpers(): FunctionBuilder[] {
+export function multiplyHelpers(): FunctionBuilder[] {
   const low32 = i64.const(0xffffffff);
   const by32 = i64.const(32);
 

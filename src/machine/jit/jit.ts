@@ -111,10 +111,8 @@ export class Jit {
     this.#imports = {
       env: {
         memory,
+        ...(core as unknown as Record<string, WebAssembly.ExportValue>),
         fill: (kind: number) => this.#fill(kind),
-        mulh: core.mulh,
-        mulhsu: core.mulhsu,
-        mulhu: core.mulhu,
       },
     };
     this.#words[(this.#first >> 2) + REGION_VA] = ODD_ADDRESS;
