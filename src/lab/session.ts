@@ -10,7 +10,13 @@ import { randomUUID } from 'node:crypto';
 import { HartBlock } from '../machine/core/hart-block.ts';
 import { createDeviceTree, type DeviceTreeConfig } from '../machine/device-tree.ts';
 import type { Hart } from '../machine/hart.ts';
-import { attachMachine, createMachine, ISA_STRING, type Machine } from '../machine/machine.ts';
+import {
+  attachMachine,
+  createMachine,
+  INTEGER_ISA_STRING,
+  ISA_STRING,
+  type Machine,
+} from '../machine/machine.ts';
 import { peripheralsOf, slotsOf, type Peripherals } from '../machine/devices/board.ts';
 import type { ConsoleEnd } from '../machine/devices/uart.ts';
 import { EXIT_REASON, hartBase } from '../machine/memory-plan.ts';
@@ -375,11 +381,13 @@ export class Session {
   }
 
   #deviceTree(seed: string, placed: Partial<DeviceTreeConfig>): Uint8Array {
-    const { harts, ramBytes, bootargs } = this.spec;
+    const { harts, ramBytes, bootargs, firmware } = this.spec;
+    const isSeparated = firmware?.contexts !== undefined && firmware.mechanism !== 'none';
     return createDeviceTree({
       harts,
       ramBytes,
-      isa: ISA_STRING,
+      // The monitor of a separated kernel switches floating point off.
+      isa: isSeparated ? INTEGER_ISA_STRING : ISA_STRING,
       virtioSlots: slotsOf(this.spec),
       seed,
       ...(bootargs === undefined ? {} : { bootargs }),

@@ -115,6 +115,7 @@ const MODE = wordOf('mode');
 const MODEL_WORD = wordOf('modelCounts');
 const TRAP_WORD = wordOf('trapCounts');
 const IS_HOSTED = wordOf('isHosted');
+const FLOAT_STATUS = wordOf('floatStatus');
 const COUNT_FENCES_ALL = counterIndex.fencesAll;
 const COUNT_FENCES_PAGE = counterIndex.fencesPage;
 const COUNT_KEY_WRITES = counterIndex.keyWrites;
@@ -320,14 +321,6 @@ export class Hart implements CsrOwner {
     this.words[this.#block + PC + 1] = high;
   }
 
-  /** Zeroes the f registers and fcsr and turns them Off, for whoever must not see them. */
-  clearFloat(): void {
-    this.words.fill(0, this.#block + F, this.#block + F + 64);
-    this.set('fflags', 0);
-    this.set('frm', 0);
-    this.words[this.#block + MSTATUS] = this.#low(MSTATUS) & ~MSTATUS_BITS.FS;
-  }
-
   csrLow(name: CsrCell): number {
     return this.#low(csrWordOf(name));
   }
@@ -376,6 +369,7 @@ export class Hart implements CsrOwner {
     Atomics.and(this.words, this.#block + MIP, ~((1 << IRQ.MTI) | (1 << IRQ.STI)));
     this.#setMode(PRIVILEGE.M);
     this.setWord(IS_HOSTED, this.machineMode === undefined ? 0 : 1);
+    this.setWord(FLOAT_STATUS, MSTATUS_BITS.FS);
     this.#put(MSTATUS, 0, MSTATUS_HIGH);
     this.#put(STIMECMP, -1, -1);
     this.setPc(pcLow, pcHigh);

@@ -24,9 +24,7 @@ import { RAM_BASE } from './physical-map.ts';
 import { tracksReservations, type ReservationSpec } from './reservation-spec.ts';
 import { reservationBytes } from './reservations.ts';
 
-/** What the machine implements, for the device tree. */
-export const ISA_STRING: string = [
-  'rv64imafdc',
+const EXTENSIONS = [
   'zicbom',
   'zicbop',
   'zicboz',
@@ -49,6 +47,13 @@ export const ISA_STRING: string = [
   'svinval',
   'svnapot',
   'svpbmt',
+];
+/** What the machine implements, for the device tree. */
+export const ISA_STRING: string = ['rv64imafdc', ...EXTENSIONS].join('_');
+/** What is left of it without floating point. */
+export const INTEGER_ISA_STRING: string = [
+  'rv64imac',
+  ...EXTENSIONS.filter((name) => name !== 'zcd'),
 ].join('_');
 
 export interface MachineSpec extends Peripherals {

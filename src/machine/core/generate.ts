@@ -767,6 +767,10 @@ function runFunction(options: CoreOptions): FunctionBuilder {
     const raw = record('imm', 4);
     const UXL = 2n << 32n;
     const { FS, SIE, SPIE, SPP, SUM, MXR } = MSTATUS_BITS;
+    const writable = i32.or(
+      i32.const(SSTATUS_MASK & ~FS),
+      load('i32', 4, false, hart, at.floatStatus),
+    );
     const changed = i32.xor(i32.wrap(old64), value32);
     const changes = (bits: number): Expr => i32.and(changed, i32.const(bits));
     // SD is set if both bits of FS are.
@@ -796,7 +800,7 @@ function runFunction(options: CoreOptions): FunctionBuilder {
       ]),
       set(
         value32,
-        i32.or(i32.and(value32, i32.const(SSTATUS_MASK)), i32.and(old32, i32.const(~SSTATUS_MASK))),
+        i32.or(i32.and(value32, writable), i32.and(old32, i32.xor(writable, i32.const(-1)))),
       ),
       // Whatever else sstatus has is for the CSR file, and so is what may let an interrupt in.
       unlikely(changes(~(FS | SIE | SPIE | SPP | SUM | MXR)), leaveAt(EXIT.CSR)),

@@ -163,6 +163,7 @@ export const HartBlock = layout('HartBlock', {
   dataTlb: i32.doc('the same of the data entries'),
   machineTable: i32.doc('linear-memory address of the soft TLB table of M-mode; 0: none yet'),
   regimeRow: i32.doc("linear-memory address of the present view's row of `regimeRows`"),
+  floatStatus: i32.doc('the bits of mstatus.FS that can be written: all, none without misa.F'),
   isHosted: i32.doc('1: a trap to M goes to a MachineMode of the host, not to mtvec'),
   joinBias: i32.doc("added to a quarter of a record's address: its join word (see Region)"),
   fetchStamp: i32.doc('names the present fetch translations; a region is proven for it or is not'),
