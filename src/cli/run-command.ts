@@ -4,6 +4,7 @@ import { Option, type Command } from 'commander';
 import { MECHANISMS, type MechanismName } from '../policy/contexts.ts';
 import type { Exposure, Forward } from '../lab/network/user-network.ts';
 import {
+  detectAbaOption,
   jitOption,
   parseExposure,
   parseForward,
@@ -11,10 +12,12 @@ import {
   parseMemory,
   parsePort,
   parseSeconds,
+  reservationsOption,
   type OnOff,
+  type ReservationOptions,
 } from './option-values.ts';
 
-export interface RunOptions {
+export interface RunOptions extends ReservationOptions {
   readonly harts: number;
   readonly mechanism?: MechanismName;
   readonly kernel?: string;
@@ -98,6 +101,8 @@ export function registerRunCommands(program: Command): void {
     )
     .option('--deterministic', 'all harts on one thread: the same seed, the same run')
     .addOption(jitOption())
+    .addOption(reservationsOption())
+    .addOption(detectAbaOption())
     .option('--seed <text>', 'seed of a deterministic run (default: "0")')
     .option('--seconds <t>', "stop after so many seconds of the machine's time", parseSeconds)
     .option('--tui', 'show harts, gates, events and console on a dashboard')
