@@ -6,6 +6,7 @@ import type { Exposure, Forward } from '../lab/network/user-network.ts';
 import {
   detectAbaOption,
   jitOption,
+  parseCount,
   parseExposure,
   parseForward,
   parseHarts,
@@ -41,6 +42,8 @@ export interface RunOptions extends ReservationOptions {
   readonly record?: string;
   readonly trace?: string;
   readonly traceTraps?: string;
+  readonly traceInstructions?: string;
+  readonly traceLimit?: number;
   readonly profile?: string;
   readonly gdb?: number;
   readonly wait?: boolean;
@@ -113,6 +116,11 @@ export function registerRunCommands(program: Command): void {
     )
     .option('--trace-traps <file>', 'write every trap as a line of text; - for stdout')
     .option(
+      '--trace-instructions <file>',
+      'write every instruction of a deterministic run, with what it changed; - for stdout',
+    )
+    .option('--trace-limit <n>', 'stop that after so many instructions', parseCount)
+    .option(
       '--profile <file>',
       'write where harts spent their time: .svg a flame graph, .txt or - tables',
     )
@@ -128,6 +136,7 @@ Examples:
   $ echo 'ls /bin' | cordon run                   feed it from a pipe; it ends with its input
   $ cordon run --deterministic --seed 7 --json    a run that can be repeated bit for bit
   $ cordon run --harts 2 --json --trace run.pftrace --profile run.svg    look into it afterwards
+  $ cordon run --deterministic --trace-instructions boot.txt --trace-limit 100000
   $ cordon run --kernel bare.elf --seconds 10     a kernel of your own, M-mode or S-mode
   $ cordon run --harts 4 --gdb 1234 --wait        gdb-multiarch build/kernel.elf -ex 'target remote :1234'
   $ cordon run --kernel Image --initrd i.cpio.gz --append 'console=ttyS0'    Linux

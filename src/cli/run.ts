@@ -17,8 +17,8 @@ import { BootError } from '../nested-kernel/boot.ts';
 import { CommandError, EXIT } from './errors.ts';
 import { debugged } from './gdb.ts';
 import type { RunOptions } from './run-command.ts';
+import { domainsOf, lookout } from './look.ts';
 import { reservationSpec } from './option-values.ts';
-import { lookout } from './look.ts';
 import { recorded } from './record.ts';
 import { networked } from './run-network.ts';
 import { chooseGuest, readInput } from './run-guest.ts';
@@ -38,7 +38,7 @@ export async function run(options: RunOptions): Promise<number> {
     options.script === undefined ? undefined : readScript(options.script, options.prompt);
   const drive = options.drive === undefined ? undefined : readDrive(options.drive, options);
   try {
-    const look = lookout(options);
+    const look = lookout(options, domainsOf(guest));
     const session = makeSession({
       harts: options.harts,
       ramBytes: options.memory,
