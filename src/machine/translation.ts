@@ -146,6 +146,7 @@ export class Translation {
   readonly #pages: number;
   readonly #decodeCache: DecodeCache;
   readonly #watchedPage: number;
+  readonly #isStoreWatched: ((host: number) => boolean) | undefined;
   readonly #held: HeldPages | undefined;
 
   readonly #evicted = (): void => this.flushFetch();
@@ -187,6 +188,8 @@ export class Translation {
     readonly hasKeys: boolean;
     /** Linear-memory address of a page of RAM to which no store may be remembered; 0: none. */
     readonly watchedPage: number;
+    /** More of them, by linear-memory address; they may become watched at any time. */
+    readonly isStoreWatched?: (host: number) => boolean;
     /** A debugger's. */
     readonly held?: HeldPages;
     readonly decodeCache: DecodeCache;
@@ -201,6 +204,7 @@ export class Translation {
     this.hasKeys = environment.hasKeys;
     this.#decodeCache = environment.decodeCache;
     this.#watchedPage = environment.watchedPage;
+    this.#isStoreWatched = environment.isStoreWatched;
     this.#held = environment.held;
     this.#regimes = new Regimes({
       core: environment.core,
@@ -363,6 +367,44 @@ export class Translation {
         }
       }
     }
+  }
+
+  /** Forgets that pages may be stored to, in every regime: those that are watched now. */
+  dropWriteTags(isWatched: (host: number) => boolean): void {
+    const words = this.#words;
+    for (let context = 0; context < TLB_CONTEXTS; context++) {
+      if (!this.#regimes.isLive(context)) continue;
+      const data = this.#table(context) >> 2;
+      for (let n = 0; n < DATA_TLB_ENTRIES; n++) {
+        const entry = data + n * DATA_WORDS;
+        const empty = (n << 12) ^ EMPTY_TAG_FLIP;
+        const page = words[entry + WRITE] as number;
+        if (page === empty) continue;
+        if (isWatched((page + (words[entry + DATA_ADDEND] as number)) | 0))
+          words[entry + WRITE] = empty;
+      }
+    }
+  }
+
+  /** Remembers the last translation of a load or store, whatever speaks against it, until `takeBack`. */
+  lend(low: number, high: number, access: 'load' | 'store'): void {
+    const words = this.#words;
+    const context = this.#regimes.dataContext;
+    const entry = this.#dataEntry(context, low);
+    const page = low & ~0xfff;
+    words[entry + READ] = access === 'load' ? page : page ^ EMPTY_TAG_FLIP;
+    words[entry + READ + 1] = high;
+    words[entry + WRITE] = access === 'store' ? page : page ^ EMPTY_TAG_FLIP;
+    words[entry + WRITE + 1] = high;
+    words[entry + DATA_ADDEND] = (this.#host - page) | 0;
+    words[entry + DATA_SHAPE] = this.#shape();
+    this.#markFilled(context, (low >>> 12) & (DATA_TLB_ENTRIES - 1));
+  }
+
+  takeBack(low: number): void {
+    const entry = this.#dataEntry(this.#regimes.dataContext, low);
+    this.#words[entry + READ] = (low & ~0xfff) ^ EMPTY_TAG_FLIP;
+    this.#words[entry + WRITE] = (low & ~0xfff) ^ EMPTY_TAG_FLIP;
   }
 
   /** Forgets every translation that fetches use, in every regime. */
@@ -597,6 +639,13 @@ export class Translation {
     }
   }
 
+  /** What the modelled TLB and fences have to know of the last translation. */
+  #shape(): number {
+    return this.#isTranslated
+      ? this.#level | ((this.#leafLow & PTE.G) === 0 ? 0 : SHAPE_GLOBAL)
+      : SHAPE_UNTRANSLATED;
+  }
+
   /**
    * Puts the last successful translation into the TLB.
    * @returns false if it may not be remembered: a device, a page that PMP cuts or a debugger holds, or a
@@ -607,13 +656,12 @@ export class Translation {
     if (this.observer !== undefined) this.#tell(this.observer, low, high, access);
     if (host === 0 || !this.#cacheable) return false;
     if (this.#held?.holds(low, high, access) === true) return false;
-    const isWatched = host === this.#watchedPage;
+    const isWatched =
+      host === this.#watchedPage || (access !== 'fetch' && this.#isStoreWatched?.(host) === true);
     if (isWatched && access === 'store') return false;
     const words = this.#words;
     const pageLow = low & ~0xfff;
-    const shape = this.#isTranslated
-      ? this.#level | ((this.#leafLow & PTE.G) === 0 ? 0 : SHAPE_GLOBAL)
-      : SHAPE_UNTRANSLATED;
+    const shape = this.#shape();
     const { fetchContext, dataContext } = this.#regimes;
     const context = access === 'fetch' ? fetchContext : dataContext;
     if (access === 'fetch') {

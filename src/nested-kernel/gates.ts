@@ -383,8 +383,6 @@ export class Gates {
     const from = this.#view;
     if (from === to) return;
     this.#view = to;
-    // Nobody here is compiled for floating point, but sstatus.FS is for anybody to turn on.
-    if ((hart.word(MSTATUS) & MSTATUS_BITS.FS) !== 0) hart.clearFloat();
     if (this.#areViewsSeparate) {
       const space = this.#spaces.activeOn(hart);
       this.#shared.mechanism.enter(hart, from, to, thread, space);

@@ -157,16 +157,13 @@ describe.skipIf(TOOLCHAIN === null).each(SEPARATIONS)('%s', (mechanism) => {
       const others = [3, 4, 5, 6, 7, 8, 9, ...Array.from({ length: 20 }, (_, n) => n + 12)];
       expect(others.map((register) => inside[register])).toEqual(others.map(() => 0n));
       expect(BigInt.asUintN(64, inside[1] as bigint)).toBe(BigInt(guest.contexts.returnGate));
-      // SIE, SPIE, SPP, FS, SUM, MXR; then stvec, sepc, sie.
-      expect((inside[32] as bigint) & 0xc6122n).toBe(0n);
+      // SIE, SPIE, SPP, SUM, MXR; then stvec, sepc, sie.
+      expect((inside[32] as bigint) & 0xc0122n).toBe(0n);
       expect(inside.slice(33, 36)).toEqual([0n, 0n, 0n]);
       const after = longs(1024);
       expect([5, 7, 31, 11, 12].map((register) => after[register])).toEqual(Array(5).fill(0n));
       expect([8, 9, 18, 27].map((register) => after[register])).toEqual(Array(4).fill(0x222n));
       expect([after[3], after[4]]).toEqual([0x111n, 0n]);
-      // f registers and fcsr are nobody's.
-      for (const seen of [inside, after]) expect(seen.slice(36, 40)).toEqual([0n, 0n, 0n, 0n]);
-      expect((after[32] as bigint) & 0x6000n).toBe(0n);
     });
 
     it('registers of S-mode are the same after a domain has written them', async () => {
@@ -188,6 +185,8 @@ describe.skipIf(TOOLCHAIN === null).each(SEPARATIONS)('%s', (mechanism) => {
       ['a write of satp', PROBE.SATP],
       ['sfence.vma', PROBE.SFENCE],
       ['a write of stimecmp', PROBE.STIMECMP],
+      // Registers of floating point would carry values past gates.
+      ['a floating-point register, though FS is set first,', PROBE.FLOAT],
     ])('%s inside of a domain stops it', async (_, probe) => {
       const outcome = await run([
         interruptsOn(false),

@@ -127,6 +127,8 @@ export const PENDING = {
   MONITOR: MOST_AT_ONCE * 16,
   /** Look at the debugger's command. */
   DEBUG: MOST_AT_ONCE * 32,
+  /** A page is watched from now on (reservations.ts): drop its write tags. */
+  WATCH: MOST_AT_ONCE * 64,
 } as const;
 
 /** Values of `state`. */
@@ -152,11 +154,16 @@ export const HartBlock = layout('HartBlock', {
     'linear-memory address reserved by LR, plus 1 if 8 bytes wide; 0 if none',
   ),
   reservedValue: i64,
+  reservationLost: i32.doc(
+    'not 0: the hart with this number less 1 has stored to it. Under the lock of the reservations',
+  ),
+  watchSeen: i32.doc('epoch of the watched pages whose write tags the owner has dropped'),
   exitIp: i32.doc('record of the instruction that made the core return'),
   fetchTlb: i32.doc('linear-memory address of the fetch entries of the present regime'),
   dataTlb: i32.doc('the same of the data entries'),
   machineTable: i32.doc('linear-memory address of the soft TLB table of M-mode; 0: none yet'),
   regimeRow: i32.doc("linear-memory address of the present view's row of `regimeRows`"),
+  floatStatus: i32.doc('the bits of mstatus.FS that can be written: all, none without misa.F'),
   isHosted: i32.doc('1: a trap to M goes to a MachineMode of the host, not to mtvec'),
   joinBias: i32.doc("added to a quarter of a record's address: its join word (see Region)"),
   fetchStamp: i32.doc('names the present fetch translations; a region is proven for it or is not'),

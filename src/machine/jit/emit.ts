@@ -8,9 +8,11 @@
  *
  * No byte depends on the hart: other harts make the same module, which the engine then compiles once.
  */
-import { dataEntry } from '../core/generate.ts';
-import { DataEntry, HartBlock, REGION_END } from '../core/hart-block.ts';
-import { plainCsr } from '../csr-numbers.ts';
+import { dataEntry, multiplyHelpers } from '../core/generate.ts';
+import { csrIndex, DataEntry, HartBlock, REGION_END } from '../core/hart-block.ts';
+import { MSTATUS_BITS, plainCsr } from '../csr-numbers.ts';
+import { ROUND, ROUND_DYNAMIC } from '../fp/format.ts';
+import { floatFunctions } from '../fp/library.ts';
 import { EXIT, type Meaning } from '../isa/instruction.ts';
 import { encodeModule, FunctionBuilder, type FunctionImport } from '../wasm/encoder.ts';
 import {
@@ -46,14 +48,16 @@ import type { Shape } from './structure.ts';
 /** Argument of the imported `fill`: the width of the access, and this if it is a store. */
 export const FILL_STORE = 16;
 
-/** What a region imports: `fill` of its hart, the rest from the core. */
-export const IMPORTS: readonly FunctionImport[] = [
-  /** Makes the TLB translate `faultAddress`; not 0 if it cannot. */
-  { name: 'fill', params: ['i32'], result: 'i32' },
-  { name: 'mulh', params: ['i64', 'i64'], result: 'i64' },
-  { name: 'mulhsu', params: ['i64', 'i64'], result: 'i64' },
-  { name: 'mulhu', params: ['i64', 'i64'], result: 'i64' },
-];
+/** Of the hart: makes the TLB translate `faultAddress`; not 0 if it cannot. */
+const FILL: FunctionImport = { name: 'fill', params: ['i32'], result: 'i32' };
+/** What meanings call, from the core; made when it is first asked for. */
+let helpers: ReadonlyMap<string, FunctionImport> | undefined;
+const helperNamed = (name: string): FunctionImport => {
+  helpers ??= new Map([...multiplyHelpers(), ...floatFunctions()].map((fn) => [fn.name, fn]));
+  const helper = helpers.get(name);
+  if (helper === undefined) throw new Error(`no helper '${name}'`);
+  return helper;
+};
 
 type AtomicMeaning = Extract<
   Meaning,
@@ -62,8 +66,11 @@ type AtomicMeaning = Extract<
 
 const at = HartBlock.offset;
 
-/** Whether this file can say what an instruction means; if not, the interpreter executes it. */
-export function canTranslate({ decoded, raw }: Instruction): boolean {
+/**
+ * Whether this file can say what an instruction means; if not, the interpreter executes it.
+ * @param tracksReservations LR and SC are the hart's (reservations.ts)
+ */
+export function canTranslate({ decoded, raw }: Instruction, tracksReservations: boolean): boolean {
   const { meaning } = decoded.instruction;
   switch (meaning.kind) {
     case 'compute':
@@ -74,9 +81,13 @@ export function canTranslate({ decoded, raw }: Instruction): boolean {
     case 'fence':
     case 'amo':
     case 'amoLoop':
+    case 'float':
+    case 'floatLoad':
+    case 'floatStore':
+      return true;
     case 'lr':
     case 'sc':
-      return true;
+      return !tracksReservations;
     case 'exit':
       return meaning.reason === EXIT.CSR && plainCsr(raw) !== undefined;
     default:
@@ -87,11 +98,15 @@ export function canTranslate({ decoded, raw }: Instruction): boolean {
 /** The bytes of a region's module. */
 export function emitRegion(shape: Shape, memoryPages: number): Uint8Array<ArrayBuffer> {
   const fn = new FunctionBuilder('region', ['i32', 'i32'], 'i32');
-  new RegionWriter(fn, shape).write();
-  return encodeModule({ memoryPages, imports: IMPORTS, functions: [fn], exports: ['region'] });
+  const writer = new RegionWriter(fn, shape);
+  writer.write();
+  const imports = [FILL, ...writer.helpers.values()];
+  return encodeModule({ memoryPages, imports, functions: [fn], exports: ['region'] });
 }
 
 class RegionWriter {
+  /** Those that the region calls. */
+  readonly helpers = new Map<string, FunctionImport>();
   readonly #fn: FunctionBuilder;
   readonly #shape: Shape;
   readonly #hart: Local;
@@ -107,6 +122,9 @@ class RegionWriter {
   readonly #target: Local;
   /** Where the groups of the present block are in linear memory. */
   readonly #groupHosts: Local[] = [];
+  /** Within the present block: mstatus.FS was found not to be Off, and was set to Dirty. */
+  #floatIsOn = false;
+  #floatIsDirty = false;
   readonly #out = label('out');
   readonly #labels: Label[];
   readonly #dispatch = label('dispatch');
@@ -203,6 +221,8 @@ class RegionWriter {
     const counted = body.length + ('at' in end ? 1 : 0);
     const code: Stmt[] = [];
     if (counted > 0) code.push(set(this.#left, i32.sub(this.#left, i32.const(counted))));
+    this.#floatIsOn = false;
+    this.#floatIsDirty = false;
     const groups = groupAccesses(body);
     const begun = new Set<AccessGroup>();
     for (const [n, instruction] of body.entries()) {
@@ -300,7 +320,7 @@ class RegionWriter {
 
   /** A meaning with the instruction's operands in place. */
   #lower(tree: Expr, instruction: Instruction): Expr {
-    const { decoded, pc, bytes } = instruction;
+    const { decoded, raw, pc, bytes } = instruction;
     switch (tree.k) {
       case 'operand':
         switch (tree.name) {
@@ -314,6 +334,16 @@ class RegionWriter {
             return i64.const(pc);
           case 'next':
             return i64.const(pc + bytes);
+          case 'frs1':
+            return this.#float(decoded.rs1);
+          case 'frs2':
+            return this.#float(decoded.rs2);
+          case 'frs3':
+            return this.#float(raw >>> 27);
+          case 'hart':
+            return this.#hart;
+          case 'rm':
+            return this.#rounding(raw);
           default:
             throw new Error(`unknown operand '${tree.name}'`);
         }
@@ -330,6 +360,10 @@ class RegionWriter {
             return i64.const(Number(first.value) + Number(second.value));
         }
         return { ...tree, args };
+      }
+      case 'call': {
+        this.helpers.set(tree.callee, helperNamed(tree.callee));
+        return { ...tree, args: tree.args.map((arg) => this.#lower(arg, instruction)) };
       }
       default:
         return { ...tree, args: tree.args.map((arg) => this.#lower(arg, instruction)) } as Expr;
@@ -386,6 +420,11 @@ class RegionWriter {
       case 'amo':
       case 'amoLoop':
         this.#atomic(instruction, meaning, rest, code);
+        return;
+      case 'float':
+      case 'floatLoad':
+      case 'floatStore':
+        this.#floating(instruction, meaning, rest, code);
         return;
       case 'exit':
         this.#plainCsr(instruction, rest, code);
@@ -515,6 +554,70 @@ class RegionWriter {
     }
   }
 
+  // --- floating point; f registers stay in the hart block ---
+
+  #float(register: number): Expr {
+    return load('i64', 8, false, this.#hart, at.f + 8 * register);
+  }
+
+  /** The rounding mode: the instruction's, or frm. */
+  #rounding(raw: number): Expr {
+    const mode = (raw >>> 12) & ROUND_DYNAMIC;
+    return mode === ROUND_DYNAMIC ? load('i32', 4, false, this.#hart, at.frm) : i32.const(mode);
+  }
+
+  #floating(
+    instruction: Instruction,
+    meaning: Extract<Meaning, { kind: 'float' } | { kind: 'floatLoad' } | { kind: 'floatStore' }>,
+    rest: number,
+    code: Stmt[],
+  ): void {
+    const { decoded, raw } = instruction;
+    const { FS } = MSTATUS_BITS;
+    const status = load('i32', 4, false, this.#hart, MSTATUS);
+    if (!this.#floatIsOn) {
+      code.push(unlikely(i32.eqz(i32.and(status, i32.const(FS))), this.#giveUp(instruction, rest)));
+      this.#floatIsOn = true;
+    }
+    const write = (value: Expr): void => {
+      code.push(store('i64', 8, this.#hart, value, at.f + 8 * decoded.rd));
+      if (this.#floatIsDirty) return;
+      this.#floatIsDirty = true;
+      code.push(store('i32', 4, this.#hart, i32.or(status, i32.const(FS)), MSTATUS));
+    };
+    switch (meaning.kind) {
+      case 'float': {
+        if (meaning.rounds && ((raw >>> 12) & ROUND_DYNAMIC) === ROUND_DYNAMIC) {
+          code.push(
+            unlikely(
+              i32.gt_u(this.#rounding(raw), i32.const(ROUND.RMM)),
+              this.#giveUp(instruction, rest),
+            ),
+          );
+        }
+        const result = this.#lower(meaning.result, instruction);
+        if (meaning.to === 'f') write(result);
+        else code.push(this.#writeRd(instruction, result));
+        return;
+      }
+      case 'floatLoad': {
+        code.push(
+          set(this.#address, this.#effective(instruction)),
+          ...this.#translate('readTag', meaning.bytes, instruction, rest),
+        );
+        const loaded = load('i64', meaning.bytes, false, this.#host());
+        write(meaning.bytes === 4 ? i64.or(loaded, i64.const(BOX)) : loaded);
+        return;
+      }
+      case 'floatStore':
+        code.push(
+          set(this.#address, this.#effective(instruction)),
+          ...this.#translate('writeTag', meaning.bytes, instruction, rest),
+          store('i64', meaning.bytes, this.#host(), this.#float(decoded.rs2)),
+        );
+    }
+  }
+
   /** LR and SC on the translated address, as the core has them. */
   #reservation(instruction: Instruction, kind: 'lr' | 'sc', bytes: 4 | 8, code: Stmt[]): void {
     const t = bytes === 4 ? 'i32' : 'i64';
@@ -577,6 +680,9 @@ class RegionWriter {
 }
 
 const I64_ADD = 0x7c;
+const MSTATUS = at.csr + 8 * csrIndex.mstatus;
+/** Above a binary32 value in an f register. */
+const BOX = -(2 ** 32);
 
 const isZero = (tree: Expr): boolean => tree.k === 'const' && Number(tree.value) === 0;
 

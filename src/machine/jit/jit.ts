@@ -64,6 +64,8 @@ export interface JitEnvironment {
   readonly base: number;
   readonly translation: Translation;
   readonly decodeCache: DecodeCache;
+  /** LR and SC leave the core. */
+  readonly tracksReservations: boolean;
 }
 
 export class Jit {
@@ -83,6 +85,7 @@ export class Jit {
   readonly #table: WebAssembly.Table;
   readonly #firstIndex: number;
   readonly #translation: Translation;
+  readonly #tracksReservations: boolean;
   readonly #decodeCache: DecodeCache;
   readonly #imports: WebAssembly.Imports;
   readonly #memoryPages: number;
@@ -103,14 +106,13 @@ export class Jit {
     this.#firstIndex = core.regions.grow(MAX_REGIONS);
     this.#translation = translation;
     this.#decodeCache = decodeCache;
+    this.#tracksReservations = environment.tracksReservations;
     this.#memoryPages = plan.totalPages;
     this.#imports = {
       env: {
         memory,
+        ...(core as unknown as Record<string, WebAssembly.ExportValue>),
         fill: (kind: number) => this.#fill(kind),
-        mulh: core.mulh,
-        mulhsu: core.mulhsu,
-        mulhu: core.mulhu,
       },
     };
     this.#words[(this.#first >> 2) + REGION_VA] = ODD_ADDRESS;
@@ -156,7 +158,9 @@ export class Jit {
       at: (address) => reader.at(address),
       lastTarget: (address) => this.#lastTarget(reader, address),
     };
-    const { entry, instructions } = discover(source, pc, canTranslate);
+    const { entry, instructions } = discover(source, pc, (instruction) =>
+      canTranslate(instruction, this.#tracksReservations),
+    );
     if (entry.body.length === 0 && !('at' in entry.end)) return NOWHERE;
     if (!reader.isUnchanged()) return NOWHERE;
     const bytes = emitRegion(shapeOf(entry), this.#memoryPages);

@@ -1,17 +1,20 @@
 import { describe, expect, it } from 'vitest';
 
+import { HartBlock } from '../../../src/machine/core/hart-block.ts';
 import { Bench, RAM, TRAP_PAGE, u64 } from '../hart/bench.ts';
 import { A, D, PageTables, R, RWX, V, W } from '../hart/page-tables.ts';
 import { FUEL, randomProgram, WINDOW_BYTES } from './random-program.ts';
 
 const DATA = RAM + 0x10_0000n;
 const STACK = RAM + 0x20_0000n;
+const FS_SHIFT = 13n;
 const REGISTERS = Array.from({ length: 32 }, (_, n) => `x${n}`);
 /** Where the program's pages appear, to S: in the upper half, as a kernel's. */
 const VA = u64(-0x3f_c000_0000n);
 
 interface Outcome {
   readonly registers: readonly string[];
+  readonly floats: string;
   readonly memory: string;
   readonly trap: string;
   readonly instructions: number;
@@ -21,12 +24,15 @@ interface Outcome {
 /** A machine that executes one program after the other, in M without or in S with translation. */
 class Machine {
   readonly bench: Bench;
+  readonly #floats: BigInt64Array;
 
   constructor(jitAfter: number | undefined) {
     this.bench = new Bench({
       deterministic: false,
       ...(jitAfter === undefined ? {} : { jitAfter }),
     });
+    const { base } = this.bench.hart;
+    this.#floats = new BigInt64Array(this.bench.machine.memory, base + HartBlock.offset.f, 32);
   }
 
   execute(seed: number, mode: 'M' | 'S'): Outcome {
@@ -47,6 +53,9 @@ class Machine {
     bench.setX('s0', mode === 'M' ? DATA : VA + 0x10_0000n);
     bench.setX('sp', mode === 'M' ? STACK : VA + 0x20_0000n);
     bench.setX('s11', BigInt(FUEL));
+    this.#floats.fill(0n);
+    // Off, Initial or Dirty: in the first, floating point is illegal.
+    bench.setCsr('mstatus', BigInt(seed % 3 === 2 ? 3 : seed % 3) << FS_SHIFT);
     bench.mode = mode;
     bench.pc = code;
     const before = bench.hart.instret;
@@ -59,6 +68,7 @@ class Machine {
     const { cause, pc, value } = bench.trap();
     return {
       registers: REGISTERS.map((name) => `${name}=${bench.x(name).toString(16)}`),
+      floats: this.#floats.join(),
       memory: memory.toString(16),
       trap: `${cause} ${pc.toString(16)} ${value.toString(16)}`,
       instructions: bench.hart.instret - before,

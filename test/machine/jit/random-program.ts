@@ -40,6 +40,8 @@ const SHIFTS = 'slli srli srai'.split(' ');
 const BRANCHES = 'beq bne blt bge bltu bgeu'.split(' ');
 const LOADS = 'lb lh lw ld lbu lhu lwu'.split(' ');
 const STORES = 'sb sh sw sd'.split(' ');
+const FLOATS = 'fa0 fa1 fa2 ft0 ft1'.split(' ');
+const FLOAT_OPERATIONS = 'fadd fsub fmul fdiv fmin fmax fsgnj fsgnjn'.split(' ');
 const AMOS = 'amoadd amoswap amoxor amoand amoor amomin amomax amominu amomaxu'.split(' ');
 
 /** Bytes from s0 on that addresses made at random reach. */
@@ -66,9 +68,26 @@ export function randomProgram(seed: number): RandomProgram {
     'add t0, t0, s0',
   ];
 
+  const floats = dice.chance(50);
+  const freg = (): string => dice.one(FLOATS);
+  const float = (f: string): string =>
+    dice.one([
+      `${dice.one(FLOAT_OPERATIONS)}.${f} ${freg()}, ${freg()}, ${freg()}`,
+      `fmadd.${f} ${freg()}, ${freg()}, ${freg()}, ${freg()}`,
+      `fcvt.${f}.l ${freg()}, ${reg()}`,
+      `fcvt.l.${f} ${reg()}, ${freg()}`,
+      `flt.${f} ${reg()}, ${freg()}, ${freg()}`,
+      `fclass.${f} ${reg()}, ${freg()}`,
+      `fl${f === 's' ? 'w' : 'd'} ${freg()}, ${8 * dice.below(60)}(s0)`,
+      `fs${f === 's' ? 'w' : 'd'} ${freg()}, ${8 * dice.below(60)}(s0)`,
+      `csrr ${reg()}, fcsr`,
+      `csrw fcsr, ${reg()}`,
+    ]);
+
   const instruction = (): string[] => {
     const kind = dice.below(100);
     if (kind < 30) return [`${dice.one(OPERATIONS)} ${reg()}, ${reg()}, ${reg()}`];
+    if (kind < 34 && floats) return [float(dice.one(['s', 'd']))];
     if (kind < 45)
       return [`${dice.one(IMMEDIATES)} ${reg()}, ${reg()}, ${dice.below(4096) - 2048}`];
     if (kind < 50) return [`${dice.one(SHIFTS)} ${reg()}, ${reg()}, ${dice.below(64)}`];
@@ -91,7 +110,8 @@ export function randomProgram(seed: number): RandomProgram {
           `csrr ${reg()}, sstatus`,
         ]),
       ];
-    if (kind < 96) return ['ebreak'];
+    if (kind < 95) return ['ebreak'];
+    if (kind < 96) return [float(dice.one(['s', 'd']))];
     if (kind < 97) return patch();
     const label = `auipc${unique++}`;
     return [`la ${reg()}, ${label}`, `${label}: auipc ${reg()}, ${dice.below(1 << 20)}`];

@@ -1,5 +1,4 @@
 /* long alpha_regs(uint64_t *dump, size_t n): every register as it was on entry, and leaves junk in all of them. */
-  .option arch, +d
   .text
   .globl alpha_regs
 alpha_regs:
@@ -40,18 +39,6 @@ alpha_regs:
   sd t0, 272(a0)
   csrr t0, sie
   sd t0, 280(a0)
-  li t0, 0x6000        /* mstatus.FS: any domain in S-mode can turn it on */
-  csrs sstatus, t0
-  fsd ft0, 288(a0)
-  fsd fs0, 296(a0)
-  fsd fs11, 304(a0)
-  frcsr t0
-  sd t0, 312(a0)
-  li t0, 0x666
-  fmv.d.x ft0, t0
-  fmv.d.x fs0, t0
-  fmv.d.x fs11, t0
-  fscsr t0
   li x3, 0x666
   li x4, 0x666
   li x5, 0x666

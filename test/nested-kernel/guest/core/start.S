@@ -123,7 +123,6 @@ try_store:
 try_jump:
   jr a0
 
-  .option arch, +d
 /* long call_regs(uint64_t *after, uint64_t *dump): junk everywhere, then the gate, then what is there. */
   .globl call_regs
 call_regs:
@@ -146,12 +145,6 @@ call_regs:
   li s2, 0x222
   li s11, 0x222
   li a2, 0x111
-  li a7, 0x6000
-  csrs sstatus, a7
-  fmv.d.x ft0, a2
-  fmv.d.x fs0, s0
-  fmv.d.x fs11, s11
-  fscsr a2
   li a7, 0x111
   call alpha_regs
   mv t1, a0
@@ -167,16 +160,6 @@ call_regs:
   sd s11, 216(a0)
   sd gp, 24(a0)
   sd tp, 32(a0)
-  csrr t0, sstatus
-  sd t0, 256(a0)
-  li t0, 0x6000
-  csrs sstatus, t0
-  fsd ft0, 288(a0)
-  fsd fs0, 296(a0)
-  fsd fs11, 304(a0)
-  frcsr t2
-  sd t2, 312(a0)
-  csrc sstatus, t0
   mv a0, t1
   ld ra, 0(sp)
   ld s0, 8(sp)
