@@ -4,17 +4,21 @@ import { Option, type Command } from 'commander';
 import { MECHANISMS, type MechanismName } from '../policy/contexts.ts';
 import type { Exposure, Forward } from '../lab/network/user-network.ts';
 import {
+  detectAbaOption,
   jitOption,
+  parseCount,
   parseExposure,
   parseForward,
   parseHarts,
   parseMemory,
   parsePort,
   parseSeconds,
+  reservationsOption,
   type OnOff,
+  type ReservationOptions,
 } from './option-values.ts';
 
-export interface RunOptions {
+export interface RunOptions extends ReservationOptions {
   readonly harts: number;
   readonly mechanism?: MechanismName;
   readonly kernel?: string;
@@ -38,6 +42,8 @@ export interface RunOptions {
   readonly record?: string;
   readonly trace?: string;
   readonly traceTraps?: string;
+  readonly traceInstructions?: string;
+  readonly traceLimit?: number;
   readonly profile?: string;
   readonly gdb?: number;
   readonly wait?: boolean;
@@ -98,6 +104,8 @@ export function registerRunCommands(program: Command): void {
     )
     .option('--deterministic', 'all harts on one thread: the same seed, the same run')
     .addOption(jitOption())
+    .addOption(reservationsOption())
+    .addOption(detectAbaOption())
     .option('--seed <text>', 'seed of a deterministic run (default: "0")')
     .option('--seconds <t>', "stop after so many seconds of the machine's time", parseSeconds)
     .option('--tui', 'show harts, gates, events and console on a dashboard')
@@ -107,6 +115,11 @@ export function registerRunCommands(program: Command): void {
       'write a trace for ui.perfetto.dev; one that ends in .json is Chrome JSON',
     )
     .option('--trace-traps <file>', 'write every trap as a line of text; - for stdout')
+    .option(
+      '--trace-instructions <file>',
+      'write every instruction of a deterministic run, with what it changed; - for stdout',
+    )
+    .option('--trace-limit <n>', 'stop that after so many instructions', parseCount)
     .option(
       '--profile <file>',
       'write where harts spent their time: .svg a flame graph, .txt or - tables',
@@ -123,6 +136,7 @@ Examples:
   $ echo 'ls /bin' | cordon run                   feed it from a pipe; it ends with its input
   $ cordon run --deterministic --seed 7 --json    a run that can be repeated bit for bit
   $ cordon run --harts 2 --json --trace run.pftrace --profile run.svg    look into it afterwards
+  $ cordon run --deterministic --trace-instructions boot.txt --trace-limit 100000
   $ cordon run --kernel bare.elf --seconds 10     a kernel of your own, M-mode or S-mode
   $ cordon run --harts 4 --gdb 1234 --wait        gdb-multiarch build/kernel.elf -ex 'target remote :1234'
   $ cordon run --kernel Image --initrd i.cpio.gz --append 'console=ttyS0'    Linux

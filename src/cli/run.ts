@@ -1,7 +1,7 @@
 /** What `cordon run` does: files to a session, the session to the terminal, its result to an exit code. */
 import { readFileSync } from 'node:fs';
 
-import { describeExit, type RunExit, type RunResult } from '../lab/run-result.ts';
+import { abaLines, describeExit, type RunExit, type RunResult } from '../lab/run-result.ts';
 import { promptTypist, type Typist } from '../lab/session-console.ts';
 import { ImageError } from '../lab/session-image.ts';
 import { Session, type SessionSpec } from '../lab/session.ts';
@@ -17,7 +17,8 @@ import { BootError } from '../nested-kernel/boot.ts';
 import { CommandError, EXIT } from './errors.ts';
 import { debugged } from './gdb.ts';
 import type { RunOptions } from './run-command.ts';
-import { lookout } from './look.ts';
+import { domainsOf, lookout } from './look.ts';
+import { reservationSpec } from './option-values.ts';
 import { recorded } from './record.ts';
 import { networked } from './run-network.ts';
 import { chooseGuest, readInput } from './run-guest.ts';
@@ -37,7 +38,7 @@ export async function run(options: RunOptions): Promise<number> {
     options.script === undefined ? undefined : readScript(options.script, options.prompt);
   const drive = options.drive === undefined ? undefined : readDrive(options.drive, options);
   try {
-    const look = lookout(options);
+    const look = lookout(options, domainsOf(guest));
     const session = makeSession({
       harts: options.harts,
       ramBytes: options.memory,
@@ -46,6 +47,7 @@ export async function run(options: RunOptions): Promise<number> {
         options.deterministic === true
           ? { kind: 'deterministic', seed: options.seed ?? '0' }
           : { kind: 'parallel', jit: options.jit === 'on' },
+      reservations: reservationSpec(options),
       ...(drive === undefined ? {} : { drive }),
       ...peripheralsFor(options),
       ...bootargsOf(options),
@@ -219,6 +221,7 @@ function attachInput(session: Session, options: RunOptions, quit: () => void): (
 }
 
 function report(result: RunResult): void {
+  for (const line of abaLines(result.aba)) process.stderr.write(`${line}\n`);
   if (result.exit.reason === 'power-off') return;
   if (result.exit.reason === 'tohost' && result.exit.code === 0) return;
   const repeat = result.seed === null ? '' : ` (seed ${result.seed})`;

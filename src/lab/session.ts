@@ -10,11 +10,19 @@ import { randomUUID } from 'node:crypto';
 import { HartBlock } from '../machine/core/hart-block.ts';
 import { createDeviceTree, type DeviceTreeConfig } from '../machine/device-tree.ts';
 import type { Hart } from '../machine/hart.ts';
-import { attachMachine, createMachine, ISA_STRING, type Machine } from '../machine/machine.ts';
+import {
+  attachMachine,
+  createMachine,
+  INTEGER_ISA_STRING,
+  ISA_STRING,
+  type Machine,
+} from '../machine/machine.ts';
 import { peripheralsOf, slotsOf, type Peripherals } from '../machine/devices/board.ts';
 import type { ConsoleEnd } from '../machine/devices/uart.ts';
 import { EXIT_REASON, hartBase } from '../machine/memory-plan.ts';
 import { HOT_AFTER } from '../machine/jit/jit.ts';
+import type { ReservationSpec } from '../machine/reservation-spec.ts';
+import { abaReports } from '../machine/reservations.ts';
 import { RAM_BASE, TIMEBASE_HZ } from '../machine/physical-map.ts';
 import type { Contexts, MechanismName } from '../policy/contexts.ts';
 import { boot, monitorTableBytes } from '../nested-kernel/boot.ts';
@@ -30,6 +38,7 @@ import type { Debugger } from './debug/debugger.ts';
 import { DeterministicDebugger } from './debug/deterministic-debugger.ts';
 import { ParallelDebugger } from './debug/parallel-debugger.ts';
 import { lookAt, type Look } from './look.ts';
+import { InstructionTracer, type InstructionTraceOptions } from './trace/instruction-tracer.ts';
 import { observedPool, oracleFor } from './observe.ts';
 import { loadBare } from './bare.ts';
 import type { KernelImage } from './session-image.ts';
@@ -37,6 +46,7 @@ import type { Typist } from './session-console.ts';
 import {
   denialOf,
   hartResult,
+  abaResult,
   jitResult,
   readerOf,
   type ExitReason,
@@ -55,7 +65,7 @@ export interface Firmware {
 }
 
 export type SessionMode =
-  /** With `jit`, hot code is translated. */
+  /** Hot code is translated unless `jit` says no. */
   | { readonly kind: 'parallel'; readonly jit?: boolean }
   | {
       readonly kind: 'deterministic';
@@ -70,6 +80,8 @@ export interface SessionSpec extends Peripherals {
   readonly ramBytes: number;
   readonly image: KernelImage;
   readonly mode: SessionMode;
+  /** How LR/SC is done; by value if it is not said. */
+  readonly reservations?: ReservationSpec;
   /** Left out, the guest brings its own M-mode software and every hart begins at the entry. */
   readonly firmware?: Firmware;
   /** The kernel that the image, firmware of the guest's own then, is to start. */
@@ -86,6 +98,8 @@ export interface SessionSpec extends Peripherals {
   readonly isWatched?: boolean;
   /** Folders for what is seen of every hart; see look.ts. */
   readonly look?: Omit<Look, 'isWatched'>;
+  /** Prints instructions; deterministic runs only. */
+  readonly instructions?: InstructionTraceOptions;
   /** Called for each mark that the guest sets; deterministic runs only. */
   readonly onMark?: MarkListener;
   /** Cycles from counters; the cost model's. */
@@ -137,9 +151,10 @@ export class Session {
         harts: spec.harts,
         ramBytes: spec.ramBytes,
         deterministic: mode.kind === 'deterministic',
-        ...(mode.kind === 'parallel' && mode.jit === true ? { jitAfter: HOT_AFTER } : {}),
-        isObserved: spec.look?.trace !== undefined,
+        ...(mode.kind === 'parallel' && mode.jit !== false ? { jitAfter: HOT_AFTER } : {}),
+        isObserved: spec.look?.trace !== undefined || spec.instructions !== undefined,
         hasKeys: firmware?.mechanism === 'pkey',
+        ...(spec.reservations === undefined ? {} : { reservations: spec.reservations }),
         monitorBytes: firmware === undefined ? 0 : monitorTableBytes(spec.ramBytes),
         ...peripheralsOf(spec),
         ...(spec.image.htif === undefined ? {} : { htif: spec.image.htif }),
@@ -267,6 +282,9 @@ export class Session {
   async #runDeterministic(mode: SessionMode & { kind: 'deterministic' }): Promise<void> {
     const { seconds = Infinity } = this.spec;
     const config = this.#config;
+    const steering = this.#steering;
+    const { instructions } = this.spec;
+    const tracer = instructions === undefined ? undefined : new InstructionTracer(instructions);
     const limit = seconds * TIMEBASE_HZ;
     if (config !== null && this.spec.isWatched !== false)
       this.#oracle = oracleFor(this.machine, config, true);
@@ -289,13 +307,14 @@ export class Session {
         this.stop('idle');
         return false;
       },
-      ...(this.#steering === undefined ? {} : { steering: this.#steering }),
+      ...(steering === undefined ? {} : { steering: tracer?.steer(steering) ?? steering }),
     });
     const { harts } = this.#run;
-    this.#steering?.attach(harts);
+    steering?.attach(harts);
+    tracer?.attach(harts);
     for (const hart of harts) this.#oracle?.attach(hart);
     const look: Look = { isWatched: false, ...this.spec.look };
-    const finish = harts.map((hart) => lookAt(this.machine, hart, look, config !== null));
+    const finish = harts.map((hart) => lookAt(this.machine, hart, look, config !== null, tracer));
     try {
       await this.#run.run();
     } finally {
@@ -369,11 +388,13 @@ export class Session {
   }
 
   #deviceTree(seed: string, placed: Partial<DeviceTreeConfig>): Uint8Array {
-    const { harts, ramBytes, bootargs } = this.spec;
+    const { harts, ramBytes, bootargs, firmware } = this.spec;
+    const isSeparated = firmware?.contexts !== undefined && firmware.mechanism !== 'none';
     return createDeviceTree({
       harts,
       ramBytes,
-      isa: ISA_STRING,
+      // The monitor of a separated kernel switches floating point off.
+      isa: isSeparated ? INTEGER_ISA_STRING : ISA_STRING,
       virtioSlots: slotsOf(this.spec),
       seed,
       ...(bootargs === undefined ? {} : { bootargs }),
@@ -418,6 +439,10 @@ export class Session {
         machine.parts.spec.jitAfter === undefined
           ? null
           : jitResult(Array.from({ length: spec.harts }, (_, hart) => this.counters(hart))),
+      aba:
+        spec.reservations?.detectsAba === true
+          ? abaResult(abaReports(machine.memory, machine.parts.plan))
+          : null,
       stateHash: run === undefined ? null : stateHash(machine, run.harts),
       tlb,
       machineSeconds: this.machineSeconds,

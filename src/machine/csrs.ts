@@ -35,6 +35,8 @@ const MISA_LOW = [...'abcdfimsu'].reduce(
   0,
 );
 const MISA_HIGH = 2 << 30;
+/** Those that may be switched off. */
+const MISA_FD = (1 << 3) | (1 << 5);
 
 /** What became of a CSR instruction. */
 export const CSR_ILLEGAL = 0;
@@ -61,6 +63,7 @@ export interface CsrOwner {
 const FFLAGS = wordOf('fflags');
 const FRM = wordOf('frm');
 const INSTRET = wordOf('instret');
+const FLOAT_STATUS = wordOf('floatStatus');
 const MIP = wordOf('mip');
 const SOFTWARE_SEI = wordOf('softwareSei');
 const CYCLE_OFFSET = csrWordOf('cycleOffset');
@@ -207,7 +210,7 @@ export class CsrFile {
       case CSR.minstret:
         return this.#giveCount(INSTRET_OFFSET);
       case CSR.misa:
-        return this.#give(MISA_LOW, MISA_HIGH);
+        return this.#give(MISA_LOW & ~(this.#low(FLOAT_STATUS) === 0 ? MISA_FD : 0), MISA_HIGH);
       case CSR.mhartid:
         return this.#give(this.#hart.id, 0);
       case CSR.mvendorid:
@@ -284,7 +287,8 @@ export class CsrFile {
     switch (number) {
       case CSR.mstatus:
       case CSR.sstatus: {
-        const mask = number === CSR.mstatus ? MSTATUS_WRITABLE : SSTATUS_MASK;
+        const all = number === CSR.mstatus ? MSTATUS_WRITABLE : SSTATUS_MASK;
+        const mask = all & (~MSTATUS_BITS.FS | this.#low(FLOAT_STATUS));
         let next = (this.#low(MSTATUS) & ~mask) | (low & mask);
         // MPP = 2 is reserved: keep what was there.
         if (((next >> MSTATUS_BITS.MPP_SHIFT) & 3) === 2)
@@ -365,7 +369,13 @@ export class CsrFile {
       case CSR.mcountinhibit:
         this.#inhibit(low);
         return;
-      case CSR.misa:
+      case CSR.misa: {
+        // F and D come and go together; without them FS is read-only zero (vol. II §3.1.6.6).
+        const hasFloat = (low & MISA_FD) === MISA_FD;
+        this.#words[this.#block + FLOAT_STATUS] = hasFloat ? MSTATUS_BITS.FS : 0;
+        if (!hasFloat) this.#words[this.#block + MSTATUS] = this.#low(MSTATUS) & ~MSTATUS_BITS.FS;
+        return;
+      }
       case CSR.tselect:
       case CSR.tdata1:
         return;

@@ -15,6 +15,7 @@ import {
   HART_STATE,
   HartBlock,
   MODEL_COUNTS,
+  MOST_AT_ONCE,
   PENDING,
   PRIVILEGE,
   RECORD_BYTES,
@@ -44,6 +45,8 @@ import { Jit } from './jit/jit.ts';
 import type { HartObserver } from './hart-observer.ts';
 import { hartBase, type MemoryPlan } from './memory-plan.ts';
 import { RAM_BASE } from './physical-map.ts';
+import type { ReservationSpec } from './reservation-spec.ts';
+import { Reservations } from './reservations.ts';
 import { CAUSE, levelsOf, MSTATUS_BITS, NO_FAULT, Translation } from './translation.ts';
 
 /**
@@ -71,11 +74,10 @@ export interface HartEnvironment {
   /** Translate hot code; the core was generated for it. */
   readonly jit: boolean;
   readonly htif?: Htif;
+  /** How LR/SC is done where the core does not do it by itself; the core was generated for it. */
+  readonly reservations?: ReservationSpec;
   readonly machineMode?: MachineMode;
 }
-
-/** The core counts in 32 bits. */
-const MAX_BURST = 2 ** 30;
 
 /** How a hart waits on its reservation: see `parkOnReservation`. */
 const WRS_SPINS = 200;
@@ -100,6 +102,7 @@ const at = HartBlock.offset;
 const PC = wordOf('pc');
 const RESERVED_ADDRESS = wordOf('reservedAddress');
 const RESERVED_VALUE = wordOf('reservedValue');
+const RESERVATION_LOST = wordOf('reservationLost');
 const X = wordOf('x');
 const F = wordOf('f');
 const INSTRET = wordOf('instret');
@@ -113,6 +116,7 @@ const MODE = wordOf('mode');
 const MODEL_WORD = wordOf('modelCounts');
 const TRAP_WORD = wordOf('trapCounts');
 const IS_HOSTED = wordOf('isHosted');
+const FLOAT_STATUS = wordOf('floatStatus');
 const COUNT_FENCES_ALL = counterIndex.fencesAll;
 const COUNT_FENCES_PAGE = counterIndex.fencesPage;
 const COUNT_KEY_WRITES = counterIndex.keyWrites;
@@ -133,6 +137,8 @@ export class Hart implements CsrOwner {
   readonly core: CoreExports;
   readonly translation: Translation;
   readonly csrs: CsrFile;
+  /** Undefined if the core does LR/SC by itself, comparing values. */
+  readonly reservations: Reservations | undefined;
   /** Undefined if code is only interpreted. */
   readonly jit: Jit | undefined;
   readonly clock: Clock;
@@ -190,6 +196,11 @@ export class Hart implements CsrOwner {
       plan.ram,
       plan.ramBytes,
     );
+    const reservations =
+      environment.reservations === undefined
+        ? undefined
+        : new Reservations({ memory: buffer, core, plan, id, spec: environment.reservations });
+    this.reservations = reservations;
     this.translation = new Translation({
       memory: buffer,
       core,
@@ -199,6 +210,9 @@ export class Hart implements CsrOwner {
       ramBytes: plan.ramBytes,
       hasKeys: environment.hasKeys,
       watchedPage: environment.htif?.page ?? 0,
+      ...(reservations === undefined
+        ? {}
+        : { isStoreWatched: (host: number) => reservations.isWatched(host) }),
       held: this.debug,
       decodeCache: this.#decodeCache,
     });
@@ -212,6 +226,7 @@ export class Hart implements CsrOwner {
           base: this.base,
           translation: this.translation,
           decodeCache: this.#decodeCache,
+          tracksReservations: reservations !== undefined,
         })
       : undefined;
   }
@@ -353,9 +368,9 @@ export class Hart implements CsrOwner {
     for (let word = 0; word < HartBlock.sizeBytes / 4; word++)
       if (word !== MIP && word !== PENDING_WORD) this.words[this.#block + word] = 0;
     Atomics.and(this.words, this.#block + MIP, ~((1 << IRQ.MTI) | (1 << IRQ.STI)));
-    this.jit?.reset();
     this.#setMode(PRIVILEGE.M);
     this.setWord(IS_HOSTED, this.machineMode === undefined ? 0 : 1);
+    this.setWord(FLOAT_STATUS, MSTATUS_BITS.FS);
     this.#put(MSTATUS, 0, MSTATUS_HIGH);
     this.#put(STIMECMP, -1, -1);
     this.setPc(pcLow, pcHigh);
@@ -406,7 +421,9 @@ export class Hart implements CsrOwner {
   #run(limit: number, isNew: boolean): RunEnd {
     this.debug.refresh();
     this.state = HART_STATE.RUNNING;
+    this.jit?.begin();
     if (isNew) this.#serve(PENDING.FENCE);
+    this.#dropWatchedTags();
     this.translation.select();
     this.observer?.served(this);
     const end = this.#execute(limit);
@@ -435,7 +452,11 @@ export class Hart implements CsrOwner {
         Atomics.or(this.words, this.#block + PENDING_WORD, PENDING.DEBUG);
       }
       const isAlone = this.#isAlone;
-      const reason = this.core.run(this.base, isAlone ? 1 : Math.min(left, MAX_BURST), record);
+      const reason = this.core.run(
+        this.base,
+        isAlone ? 1 : Math.min(left, MOST_AT_ONCE - 1),
+        record,
+      );
       record = 0;
       if (isAlone) this.#forgetWatched();
       if (this.#isSingle) {
@@ -523,9 +544,15 @@ export class Hart implements CsrOwner {
         this.#requested = false;
         return 'requested';
       }
+      if (this.#waitsForHarts) {
+        this.#waitsForHarts = false;
+        return 'paused';
+      }
     }
   }
 
+  /** An LR has to be tried again when other harts had time to serve what it asked. */
+  #waitsForHarts = false;
   /** Traps so far, those included that the core has counted by itself. */
   get #trapsTaken(): number {
     const mine = this.words[this.#block + TRAP_WORD + TRAP_COUNTS.indexOf('traps')] as number;
@@ -559,6 +586,7 @@ export class Hart implements CsrOwner {
   }
 
   #serve(bits: number): void {
+    if ((bits & PENDING.WATCH) !== 0) this.#dropWatchedTags();
     if ((bits & (PENDING.FENCE | PENDING.MONITOR)) !== 0) this.machineMode?.serve(this);
   }
 
@@ -715,10 +743,11 @@ export class Hart implements CsrOwner {
     return waits;
   }
 
-  /** Whether the reserved word still is what LR read. */
+  /** Whether the reserved word still is what LR read, and no store to it was seen where stores are. */
   #isReserved(): boolean {
     const reserved = this.#low(RESERVED_ADDRESS);
     if (reserved === 0) return false;
+    if (Atomics.load(this.words, this.#block + RESERVATION_LOST) !== 0) return false;
     const word = reserved >>> 2;
     if (Atomics.load(this.words, word) !== this.#low(RESERVED_VALUE)) return false;
     return (
@@ -795,9 +824,40 @@ export class Hart implements CsrOwner {
       this.trap(fault, low, high);
       return;
     }
-    if (translation.remember(low, high, isLoad ? 'load' : 'store')) return;
+    const isKept = translation.remember(low, high, isLoad ? 'load' : 'store');
     const host = translation.hostAddress();
-    // Neither devices nor pages that PMP cuts support atomics here (PMA; vol. II §3.6.3).
+    const { reservations } = this;
+    if (reservations !== undefined && host !== 0) {
+      if ((flags & ACCESS.LR) !== 0) {
+        if (!reservations.prepare(host)) this.#waitsForHarts = true;
+        else {
+          reservations.loadReserved(host, bytes);
+          this.setX(head >>> 19, reservations.low, reservations.high);
+          this.#retire(length);
+        }
+        return;
+      }
+      if ((flags & ACCESS.SC) !== 0) {
+        const source = this.#sourceCell(record, flags);
+        const newLow = this.words[source] as number;
+        const newHigh = this.words[source + 1] as number;
+        const isDone = reservations.storeConditional(host, bytes, newLow, newHigh, low, high);
+        this.setX(head >>> 19, isDone ? 0 : 1, 0);
+        this.#retire(length);
+        return;
+      }
+      if (!isKept && !isLoad && reservations.isWatched(host)) {
+        reservations.store(() => this.#executeAlone(record, low, high, 'store'), host, bytes);
+        return;
+      }
+    }
+    if (isKept) return;
+    // RAM that may not be remembered: a page that PMP cuts, or one that is watched.
+    if ((flags & ACCESS.ATOMIC) !== 0 && host !== 0) {
+      this.#executeAlone(record, low, high, isLoad ? 'load' : 'store');
+      return;
+    }
+    // Devices support no atomics (PMA; vol. II §3.6.3).
     if (
       (flags & ACCESS.ATOMIC) !== 0 ||
       !(isLoad
@@ -808,8 +868,25 @@ export class Hart implements CsrOwner {
       return;
     }
     if (isLoad) this.#loaded(head >>> 16, bytes, flags);
+    this.#retire(length);
+  }
+
+  #retire(length: number): void {
     this.#addInstret(1);
     this.#advance(length);
+  }
+
+  /**
+   * Has the core execute one load, store or atomic whose page may not be remembered, but is for as long;
+   * its translation is the last that was made.
+   */
+  #executeAlone(record: number, low: number, high: number, access: 'load' | 'store'): void {
+    const alone = this.base + at.scratchRecords;
+    this.words.copyWithin(alone >> 2, record, record + RECORD_BYTES / 4);
+    this.#endLineAfter(alone);
+    this.translation.lend(low, high, access);
+    this.core.run(this.base, 1, alone);
+    this.translation.takeBack(low);
   }
 
   /** CBO.ZERO where the core could not; a fault names the address that was given, not the block's. */
@@ -827,7 +904,9 @@ export class Hart implements CsrOwner {
       this.trap(CAUSE.STORE_ACCESS, low, high);
       return;
     }
-    this.#bytes.fill(0, host, host + bytes);
+    const clear = (): void => void this.#bytes.fill(0, host, host + bytes);
+    if (this.reservations === undefined) clear();
+    else this.reservations.store(clear, host, bytes);
     this.#htif?.stored(this.id);
     this.#addInstret(1);
     this.#advance(4);
@@ -893,7 +972,8 @@ export class Hart implements CsrOwner {
     const { instret } = this;
     const traps = this.#trapsTaken;
     this.debug.letGo(() => this.#finishAccess());
-    const isToRepeat = this.instret === instret && this.#trapsTaken === traps;
+    const isToRepeat =
+      this.instret === instret && this.#trapsTaken === traps && !this.#waitsForHarts;
     if (!isToRepeat || !this.debug.holds(low, high, 'load')) return 0;
     this.#isAlone = true;
     const record = this.base + at.scratchRecords;
@@ -1012,6 +1092,17 @@ export class Hart implements CsrOwner {
     const source = this.#sourceCell(record, flags);
     this.low = isLoad ? 0 : (this.words[source] as number);
     this.high = isLoad ? 0 : (this.words[source + 1] as number);
+    const { reservations } = this;
+    const copy = (): void => this.#copyParts(first, second, inFirst, bytes, isLoad);
+    if (isLoad || reservations === undefined) copy();
+    else reservations.store(copy, first, inFirst, second, bytes - inFirst);
+    if (isLoad) this.#loaded(rdOffset, bytes, flags);
+    this.#addInstret(1);
+    this.#advance(length);
+  }
+
+  /** Copies between `low` and `high` and two places in memory, of which the first has so many bytes. */
+  #copyParts(first: number, second: number, inFirst: number, bytes: number, isLoad: boolean): void {
     for (let n = 0; n < bytes; n++) {
       const host = n < inFirst ? first + n : second + n - inFirst;
       const shift = 8 * (n & 3);
@@ -1019,9 +1110,6 @@ export class Hart implements CsrOwner {
       else if (n < 4) this.low |= (this.#bytes[host] as number) << shift;
       else this.high |= (this.#bytes[host] as number) << shift;
     }
-    if (isLoad) this.#loaded(rdOffset, bytes, flags);
-    this.#addInstret(1);
-    this.#advance(length);
   }
 
   /** Where one page's part of an access lies in linear memory; 0 after taking the fault. */
@@ -1074,6 +1162,12 @@ export class Hart implements CsrOwner {
     this.words[(record + RECORD_BYTES) >> 2] = OPERATION.REFETCH;
     this.words[(record + 2 * RECORD_BYTES) >> 2] = OPERATION.REFETCH;
     return record;
+  }
+
+  #dropWatchedTags(): void {
+    const { reservations, translation } = this;
+    if (reservations === undefined || !reservations.hasNews()) return;
+    reservations.dropTags((isWatched) => translation.dropWriteTags(isWatched));
   }
 
   // --- fences ---
@@ -1221,7 +1315,15 @@ export class Hart implements CsrOwner {
 }
 
 /** What a load, store or atomic does, by operation number. */
-const ACCESS = { LOAD: 1, SIGNED: 2, ATOMIC: 4, FLOAT: 8, BLOCK: 16 } as const;
+const ACCESS = {
+  LOAD: 1,
+  SIGNED: 2,
+  ATOMIC: 4,
+  FLOAT: 8,
+  BLOCK: 16,
+  LR: 32,
+  SC: 64,
+} as const;
 const ACCESS_BYTES: Uint8Array = new Uint8Array(256);
 const ACCESS_FLAGS: Uint8Array = new Uint8Array(256);
 for (let operation = 0; operation < 256; operation++) {
@@ -1234,5 +1336,7 @@ for (let operation = 0; operation < 256; operation++) {
     (kind === 'load' && meaning.signed ? ACCESS.SIGNED : 0) |
     (kind === 'zeroBlock' ? ACCESS.BLOCK : 0) |
     (kind === 'floatLoad' || kind === 'floatStore' ? ACCESS.FLOAT : 0) |
-    (kind === 'lr' || kind === 'sc' || kind === 'amo' || kind === 'amoLoop' ? ACCESS.ATOMIC : 0);
+    (kind === 'lr' || kind === 'sc' || kind === 'amo' || kind === 'amoLoop' ? ACCESS.ATOMIC : 0) |
+    (kind === 'lr' ? ACCESS.LR : 0) |
+    (kind === 'sc' ? ACCESS.SC : 0);
 }

@@ -21,10 +21,10 @@ import { Htif, type HtifCells } from './devices/htif.ts';
 import { Hart, type MachineMode } from './hart.ts';
 import { setInterruptLine, signalHart } from './hart-lines.ts';
 import { RAM_BASE } from './physical-map.ts';
+import { tracksReservations, type ReservationSpec } from './reservation-spec.ts';
+import { reservationBytes } from './reservations.ts';
 
-/** What the machine implements, for the device tree. */
-export const ISA_STRING: string = [
-  'rv64imafdc',
+const EXTENSIONS = [
   'zicbom',
   'zicbop',
   'zicboz',
@@ -47,6 +47,13 @@ export const ISA_STRING: string = [
   'svinval',
   'svnapot',
   'svpbmt',
+];
+/** What the machine implements, for the device tree. */
+export const ISA_STRING: string = ['rv64imafdc', ...EXTENSIONS].join('_');
+/** What is left of it without floating point. */
+export const INTEGER_ISA_STRING: string = [
+  'rv64imac',
+  ...EXTENSIONS.filter((name) => name !== 'zcd'),
 ].join('_');
 
 export interface MachineSpec extends Peripherals {
@@ -63,6 +70,8 @@ export interface MachineSpec extends Peripherals {
   readonly isObserved?: boolean;
   /** PTE bits 58-54 are protection keys (not part of the RISC-V ISA). */
   readonly hasKeys: boolean;
+  /** How LR/SC is done; by value, undetected, if it is not said. */
+  readonly reservations?: ReservationSpec;
   /** Bytes of shared tables that the monitor wants. */
   readonly monitorBytes: number;
   /** Where the guest talks to the host through its own RAM, if it does. */
@@ -109,6 +118,7 @@ export function createMachine(spec: MachineSpec): MachineParts {
     ramBytes: spec.ramBytes,
     deviceBytes: BoardState.sizeBytes,
     monitorBytes: spec.monitorBytes,
+    ...(isTracked(spec) ? { reservationBytes: reservationBytes(spec.ramBytes) } : {}),
   });
   const memory = new WebAssembly.Memory({
     initial: plan.totalPages,
@@ -119,6 +129,7 @@ export function createMachine(spec: MachineSpec): MachineParts {
     generateCore({
       memoryPages: plan.totalPages,
       exact: spec.deterministic,
+      tracksReservations: isTracked(spec),
       ...(spec.jitAfter === undefined ? {} : { hotAfter: spec.jitAfter }),
       isObserved: spec.isObserved === true,
     }),
@@ -134,6 +145,9 @@ export function createMachine(spec: MachineSpec): MachineParts {
   attachMachine(parts).board.reset();
   return parts;
 }
+
+const isTracked = ({ reservations }: MachineSpec): boolean =>
+  reservations !== undefined && tracksReservations(reservations);
 
 /** A run that can be repeated begins at the same moment every time: 2026-01-01, 00:00 UTC. */
 const DETERMINISTIC_EPOCH_MS = Date.UTC(2026, 0, 1);
@@ -257,6 +271,9 @@ export function attachMachine(parts: MachineParts): Machine {
         debug,
         hasKeys: spec.hasKeys,
         jit: spec.jitAfter !== undefined,
+        ...(isTracked(spec) && spec.reservations !== undefined
+          ? { reservations: spec.reservations }
+          : {}),
         ...(htif === undefined ? {} : { htif }),
         ...(machineMode === undefined ? {} : { machineMode }),
       });

@@ -125,6 +125,8 @@ export class Monitor implements MachineMode {
   #startSeparated(hart: Hart): void {
     const { contexts } = this.config;
     if (contexts === undefined) throw new Error('separation needs the contexts of an image');
+    // No register may carry anything past a gate: without F and D, those of floating point cannot.
+    hart.writeCsr(CSR.misa, 0, 0);
     hart.writeCsr(CSR.medeleg, CORE_EXCEPTIONS, 0);
     hart.writeCsr(CSR.mideleg, CORE_INTERRUPTS, 0);
     if (!this.shared.isAblated('frame-types')) this.#pmpGuardPool(hart);
