@@ -5,6 +5,8 @@ import { describeExit, type RunExit, type RunResult } from '../lab/run-result.ts
 import { promptTypist, type Typist } from '../lab/session-console.ts';
 import { ImageError } from '../lab/session-image.ts';
 import { Session, type SessionSpec } from '../lab/session.ts';
+import { SnapshotError, type Snapshot } from '../lab/snapshot/format.ts';
+import { restoredSpec, type RestoreOptions } from '../lab/snapshot/restore.ts';
 import {
   closeDrive,
   DriveError,
@@ -21,45 +23,69 @@ import { recorded } from './record.ts';
 import { networked } from './run-network.ts';
 import { chooseGuest, readInput } from './run-guest.ts';
 import { exitCodeOf, onEndSignals, type EndSignal } from './signals.ts';
+import { openSnapshot, saving } from './snapshot.ts';
 import { attachTerminal, ESCAPE_HELP } from './terminal.ts';
 
 /** Returns the exit code. @throws CommandError */
 export async function run(options: RunOptions): Promise<number> {
   checkOptions(options);
+  const typist =
+    options.script === undefined ? undefined : readScript(options.script, options.prompt);
+  const drive = options.drive === undefined ? undefined : readDrive(options.drive, options);
+  try {
+    const given = {
+      ...(drive === undefined ? {} : { drive }),
+      ...(options.seconds === undefined ? {} : { seconds: options.seconds }),
+      ...(typist === undefined ? {} : { typist }),
+    };
+    const session =
+      options.restore === undefined
+        ? makeSession({ ...(await bootSpec(options)), ...given })
+        : restoreSession(openSnapshot(options.restore), { ...given, jit: options.jit === 'on' });
+    const { forward: forwards = [], expose: exposures = [] } = options;
+    return await debugged(session, options, () =>
+      saving(session, options, () =>
+        networked(session, { forwards, exposures }, () =>
+          recorded(session, { file: options.record }, () =>
+            options.tui === true ? show(session) : converse(session, options),
+          ),
+        ),
+      ),
+    );
+  } finally {
+    if (drive !== undefined) closeDrive(drive);
+  }
+}
+
+/** A machine that boots. */
+async function bootSpec(options: RunOptions): Promise<SessionSpec> {
   const guest = await chooseGuest({
     ...options,
     say: (text) => {
       if (options.json !== true) process.stderr.write(`${text}\n`);
     },
   });
-  const typist =
-    options.script === undefined ? undefined : readScript(options.script, options.prompt);
-  const drive = options.drive === undefined ? undefined : readDrive(options.drive, options);
+  return {
+    harts: options.harts,
+    ramBytes: options.memory,
+    ...guest,
+    mode:
+      options.deterministic === true
+        ? { kind: 'deterministic', seed: options.seed ?? '0' }
+        : { kind: 'parallel', jit: options.jit === 'on' },
+    ...peripheralsFor(options),
+    ...bootargsOf(options),
+  };
+}
+
+/** A machine that goes on. @throws CommandError */
+function restoreSession(snapshot: Snapshot, options: RestoreOptions): Session {
   try {
-    const session = makeSession({
-      harts: options.harts,
-      ramBytes: options.memory,
-      ...guest,
-      mode:
-        options.deterministic === true
-          ? { kind: 'deterministic', seed: options.seed ?? '0' }
-          : { kind: 'parallel', jit: options.jit === 'on' },
-      ...(drive === undefined ? {} : { drive }),
-      ...peripheralsFor(options),
-      ...bootargsOf(options),
-      ...(options.seconds === undefined ? {} : { seconds: options.seconds }),
-      ...(typist === undefined ? {} : { typist }),
-    });
-    const { forward: forwards = [], expose: exposures = [] } = options;
-    return await debugged(session, options, () =>
-      networked(session, { forwards, exposures }, () =>
-        recorded(session, { file: options.record }, () =>
-          options.tui === true ? show(session) : converse(session, options),
-        ),
-      ),
-    );
-  } finally {
-    if (drive !== undefined) closeDrive(drive);
+    return new Session(restoredSpec(snapshot, options));
+  } catch (error) {
+    if (error instanceof SnapshotError)
+      throw new CommandError(`--restore: ${error.message}`, EXIT.INPUT);
+    throw error;
   }
 }
 
@@ -101,7 +127,8 @@ function checkOptions(options: RunOptions): void {
         'leave it or --deterministic out (--net alone may stay)',
     );
   }
-  const undriven = kernel === undefined ? deviceFlags(options).at(0) : undefined;
+  const undriven =
+    kernel === undefined && options.restore === undefined ? deviceFlags(options).at(0) : undefined;
   if (undriven !== undefined) {
     throw new CommandError(
       `${undriven} is a device that our own kernel has no driver for; name a kernel with --kernel`,
@@ -192,7 +219,8 @@ const END_OF_INPUT = Uint8Array.of(0x04);
 function attachInput(session: Session, options: RunOptions, quit: () => void): () => void {
   const { stdin } = process;
   // A deterministic run hears its script only: what else is typed has no time that could be repeated.
-  if (options.script !== undefined || options.deterministic === true) return () => {};
+  const { typist, mode } = session.spec;
+  if (typist !== undefined || mode.kind === 'deterministic') return () => {};
   if (stdin.isTTY && process.stdout.isTTY && options.plain !== true && options.json !== true) {
     return attachTerminal(stdin, {
       write: (bytes) => session.write(bytes),

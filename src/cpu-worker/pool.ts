@@ -10,6 +10,7 @@ import { availableParallelism } from 'node:os';
 
 import { Piscina } from 'piscina';
 
+import type { HartState } from '../machine/hart.ts';
 import type { Machine } from '../machine/machine.ts';
 import { EXIT_REASON } from '../machine/memory-plan.ts';
 import type { MonitorConfig } from '../nested-kernel/config.ts';
@@ -76,8 +77,16 @@ export class HartPool {
     return this.#isOpen && !this.#isRunning;
   }
 
-  /** Runs every hart until the machine stops. @throws HartFailure, after which the pool is closed */
-  async run(machine: Machine, monitor: MonitorConfig | null): Promise<void> {
+  /**
+   * Runs every hart until the machine stops.
+   * @param restored by hart, the states from which they go on
+   * @throws HartFailure, after which the pool is closed
+   */
+  async run(
+    machine: Machine,
+    monitor: MonitorConfig | null,
+    restored: readonly (HartState | null)[] = [],
+  ): Promise<void> {
     const { parts } = machine;
     if (!this.isFree) throw new Error('the pool carries another machine or is closed');
     if (parts.plan.harts !== this.harts) {
@@ -99,7 +108,15 @@ export class HartPool {
     const carry = async (hart: number): Promise<void> => {
       running.add(hart);
       try {
-        await this.#piscina.run({ parts, hart, monitor, slice, spins, turns });
+        await this.#piscina.run({
+          parts,
+          hart,
+          monitor,
+          slice,
+          spins,
+          turns,
+          restored: restored[hart] ?? null,
+        });
       } catch (cause) {
         fail(hart, `failed: ${cause instanceof Error ? cause.message : String(cause)}`, cause);
       } finally {
