@@ -3,7 +3,13 @@ import { InvalidArgumentError, Option } from 'commander';
 
 import type { RunPoint } from '../lab/debug/debugger.ts';
 import type { Exposure, Forward, TransportName } from '../lab/network/user-network.ts';
+import { CommandError } from './errors.ts';
 import { MAX_HARTS } from '../machine/physical-map.ts';
+import {
+  RESERVATION_MODES,
+  type ReservationMode,
+  type ReservationSpec,
+} from '../machine/reservation-spec.ts';
 
 const SIZE_UNITS: Readonly<Record<string, number>> = { '': 1, K: 2 ** 10, M: 2 ** 20, G: 2 ** 30 };
 
@@ -13,7 +19,35 @@ export type OnOff = 'on' | 'off';
 export const jitOption = (): Option =>
   new Option('--jit <on|off>', 'translate hot code; a deterministic run never does')
     .choices(['on', 'off'])
-    .default('off');
+    .default('on');
+
+/** `--reservations value|page|global`. */
+export const reservationsOption = (): Option =>
+  new Option(
+    '--reservations <mode>',
+    'how LR/SC notices stores of other harts: by value, as the manual says, or the slow way',
+  )
+    .choices(RESERVATION_MODES)
+    .default('value');
+
+/** `--detect-aba`: what `--reservations value` overlooks is counted, and the first cases shown. */
+export const detectAbaOption = (): Option =>
+  new Option('--detect-aba', 'report each SC that succeeded although its word was stored to');
+
+export interface ReservationOptions {
+  readonly reservations: ReservationMode;
+  readonly detectAba?: boolean;
+}
+
+/** @throws CommandError */
+export function reservationSpec(options: ReservationOptions): ReservationSpec {
+  const { reservations: mode, detectAba = false } = options;
+  if (detectAba && mode !== 'value')
+    throw new CommandError(
+      `--detect-aba looks for what --reservations value overlooks; ${mode} overlooks nothing`,
+    );
+  return { mode, detectsAba: detectAba };
+}
 
 export function parseHarts(text: string): number {
   const harts = Number(text);

@@ -7,6 +7,7 @@ import { Command } from 'commander';
 import { registerPolicyCommands } from '../policy/commands.ts';
 import { registerAttackCommand } from './attack-command.ts';
 import { registerBenchCommand } from './bench-command.ts';
+import { registerConformCommands } from './conform-command.ts';
 import { registerReplayCommand } from './replay-command.ts';
 import { registerRunCommands } from './run-command.ts';
 import { registerStressCommand } from './stress-command.ts';
@@ -23,6 +24,7 @@ const AREAS: readonly RegisterCommands[] = [
   registerStressCommand,
   registerBenchCommand,
   registerAttackCommand,
+  registerConformCommands,
 ];
 
 export function createProgram(): Command {

@@ -6,6 +6,7 @@ import type { RunPoint } from '../lab/debug/debugger.ts';
 import type { Exposure, Forward } from '../lab/network/user-network.ts';
 import { CommandError } from './errors.ts';
 import {
+  detectAbaOption,
   jitOption,
   parseExposure,
   parseForward,
@@ -14,10 +15,12 @@ import {
   parsePoint,
   parsePort,
   parseSeconds,
+  reservationsOption,
   type OnOff,
+  type ReservationOptions,
 } from './option-values.ts';
 
-export interface RunOptions {
+export interface RunOptions extends ReservationOptions {
   readonly harts: number;
   readonly mechanism?: MechanismName;
   readonly kernel?: string;
@@ -42,6 +45,9 @@ export interface RunOptions {
   readonly save?: string;
   readonly saveAt?: RunPoint;
   readonly restore?: string;
+  readonly trace?: string;
+  readonly traceTraps?: string;
+  readonly profile?: string;
   readonly gdb?: number;
   readonly wait?: boolean;
   readonly json?: boolean;
@@ -101,6 +107,8 @@ export function registerRunCommands(program: Command): void {
     )
     .option('--deterministic', 'all harts on one thread: the same seed, the same run')
     .addOption(jitOption())
+    .addOption(reservationsOption())
+    .addOption(detectAbaOption())
     .option('--seed <text>', 'seed of a deterministic run (default: "0")')
     .option('--seconds <t>', "stop after so many seconds of the machine's time", parseSeconds)
     .option('--tui', 'show harts, gates, events and console on a dashboard')
@@ -115,6 +123,15 @@ export function registerRunCommands(program: Command): void {
       parsePoint,
     )
     .option('--restore <file>', 'go on from a snapshot; what the machine is comes from there')
+    .option(
+      '--trace <file>',
+      'write a trace for ui.perfetto.dev; one that ends in .json is Chrome JSON',
+    )
+    .option('--trace-traps <file>', 'write every trap as a line of text; - for stdout')
+    .option(
+      '--profile <file>',
+      'write where harts spent their time: .svg a flame graph, .txt or - tables',
+    )
     .option('--gdb <port>', 'let gdb attach at a port of 127.0.0.1; 0 takes any', parsePort)
     .option('--wait', 'with --gdb: stand at the first instruction until gdb goes on')
     .option('--plain', 'leave the terminal as it is, even if there is one')
@@ -126,6 +143,7 @@ Examples:
   $ cordon run --harts 4                          a shell on four harts
   $ echo 'ls /bin' | cordon run                   feed it from a pipe; it ends with its input
   $ cordon run --deterministic --seed 7 --json    a run that can be repeated bit for bit
+  $ cordon run --harts 2 --json --trace run.pftrace --profile run.svg    look into it afterwards
   $ cordon run --kernel bare.elf --seconds 10     a kernel of your own, M-mode or S-mode
   $ cordon run --harts 2 --save run.snap --save-at 3s     save a booted machine
   $ cordon run --restore run.snap                 go on from there
@@ -160,6 +178,8 @@ const MACHINE_FLAGS = [
   'append',
   'deterministic',
   'seed',
+  'reservations',
+  'detectAba',
 ] as const satisfies (keyof RunOptions)[];
 
 /** @throws CommandError */
@@ -167,6 +187,6 @@ function refuseMachineFlags(command: Command): void {
   const given = MACHINE_FLAGS.filter((flag) => command.getOptionValueSource(flag) === 'cli');
   if (given.length === 0) return;
   throw new CommandError(
-    `--restore: the snapshot says what the machine is; leave ${given.map((flag) => `--${flag}`).join(', ')} out`,
+    `--restore: the snapshot says what the machine is; leave ${given.map((flag) => `--${flag === 'detectAba' ? 'detect-aba' : flag}`).join(', ')} out`,
   );
 }

@@ -1,7 +1,7 @@
 /** What `cordon run` does: files to a session, the session to the terminal, its result to an exit code. */
 import { readFileSync } from 'node:fs';
 
-import { describeExit, type RunExit, type RunResult } from '../lab/run-result.ts';
+import { abaLines, describeExit, type RunExit, type RunResult } from '../lab/run-result.ts';
 import { promptTypist, type Typist } from '../lab/session-console.ts';
 import { ImageError } from '../lab/session-image.ts';
 import { Session, type SessionSpec } from '../lab/session.ts';
@@ -19,6 +19,8 @@ import { BootError } from '../nested-kernel/boot.ts';
 import { CommandError, EXIT } from './errors.ts';
 import { debugged } from './gdb.ts';
 import type { RunOptions } from './run-command.ts';
+import { reservationSpec } from './option-values.ts';
+import { lookout } from './look.ts';
 import { recorded } from './record.ts';
 import { networked } from './run-network.ts';
 import { chooseGuest, readInput } from './run-guest.ts';
@@ -33,7 +35,9 @@ export async function run(options: RunOptions): Promise<number> {
     options.script === undefined ? undefined : readScript(options.script, options.prompt);
   const drive = options.drive === undefined ? undefined : readDrive(options.drive, options);
   try {
+    const look = lookout(options);
     const given = {
+      ...look.spec,
       ...(drive === undefined ? {} : { drive }),
       ...(options.seconds === undefined ? {} : { seconds: options.seconds }),
       ...(typist === undefined ? {} : { typist }),
@@ -43,15 +47,17 @@ export async function run(options: RunOptions): Promise<number> {
         ? makeSession({ ...(await bootSpec(options)), ...given })
         : restoreSession(openSnapshot(options.restore), { ...given, jit: options.jit === 'on' });
     const { forward: forwards = [], expose: exposures = [] } = options;
-    return await debugged(session, options, () =>
-      saving(session, options, () =>
-        networked(session, { forwards, exposures }, () =>
-          recorded(session, { file: options.record }, () =>
-            options.tui === true ? show(session) : converse(session, options),
+    const body = (): Promise<number> =>
+      debugged(session, options, () =>
+        saving(session, options, () =>
+          networked(session, { forwards, exposures }, () =>
+            recorded(session, { file: options.record }, () =>
+              options.tui === true ? show(session) : converse(session, options),
+            ),
           ),
         ),
-      ),
-    );
+      );
+    return await look.around(session, session.spec.image.name, body);
   } finally {
     if (drive !== undefined) closeDrive(drive);
   }
@@ -73,6 +79,7 @@ async function bootSpec(options: RunOptions): Promise<SessionSpec> {
       options.deterministic === true
         ? { kind: 'deterministic', seed: options.seed ?? '0' }
         : { kind: 'parallel', jit: options.jit === 'on' },
+    reservations: reservationSpec(options),
     ...peripheralsFor(options),
     ...bootargsOf(options),
   };
@@ -242,6 +249,7 @@ function attachInput(session: Session, options: RunOptions, quit: () => void): (
 }
 
 function report(result: RunResult): void {
+  for (const line of abaLines(result.aba)) process.stderr.write(`${line}\n`);
   if (result.exit.reason === 'power-off') return;
   if (result.exit.reason === 'tohost' && result.exit.code === 0) return;
   const repeat = result.seed === null ? '' : ` (seed ${result.seed})`;

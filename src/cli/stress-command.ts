@@ -2,9 +2,17 @@
 import { InvalidArgumentError, Option, type Command } from 'commander';
 
 import { MECHANISMS, type MechanismName } from '../policy/contexts.ts';
-import { jitOption, parseHarts, parseSeconds, type OnOff } from './option-values.ts';
+import {
+  detectAbaOption,
+  jitOption,
+  parseHarts,
+  parseSeconds,
+  reservationsOption,
+  type OnOff,
+  type ReservationOptions,
+} from './option-values.ts';
 
-export interface StressOptions {
+export interface StressOptions extends ReservationOptions {
   readonly harts: readonly number[];
   readonly mechanism: readonly MechanismName[];
   readonly seconds: number;
@@ -57,6 +65,8 @@ export function registerStressCommand(program: Command): void {
     .option('--only <names>', 'these stressors only, such as pipering,mmapstorm', parseNames, [])
     .option('--deterministic', 'all harts on one thread: the same seed, the same run')
     .addOption(jitOption())
+    .addOption(reservationsOption())
+    .addOption(detectAbaOption())
     .addOption(
       new Option('--replay', 'the runs that once failed, from stress/seeds').conflicts([
         'seed',

@@ -3,11 +3,13 @@ import { randomInt } from 'node:crypto';
 
 import { bundledKernel, type Bundled } from '../lab/bundled.ts';
 import { runStress, type StressRun, type StressSpec } from '../lab/stress/campaign.ts';
+import { abaLines } from '../lab/run-result.ts';
 import { savedSeeds } from '../lab/stress/seeds.ts';
 import { BuildError } from '../policy/build.ts';
 import { formatDiagnostics } from '../policy/diagnostics.ts';
 import { NoToolchainError } from '../policy/toolchain.ts';
 import { CommandError, EXIT } from './errors.ts';
+import { reservationSpec } from './option-values.ts';
 import type { StressOptions } from './stress-command.ts';
 
 /** Seeds are drawn from what is easily typed again. */
@@ -56,6 +58,7 @@ function planned(options: StressOptions): StressSpec[] {
           seconds: Math.ceil(options.seconds),
           deterministic: options.deterministic === true,
           jit: options.jit === 'on',
+          reservations: reservationSpec(options),
           only: options.only,
         });
       }
@@ -73,6 +76,7 @@ function describe(run: StressRun): string {
   ];
   const rounds = run.stressors.map(({ name, ok, rounds: n }) => `${name} ${ok ? n : 'FAILED'}`);
   const lines = [head.join('; '), `       rounds: ${rounds.join(', ')}`];
+  for (const line of abaLines(run.aba)) lines.push(`       ${line}`);
   for (const failure of run.failures) lines.push(`       ${failure}`);
   if (!run.ok) lines.push(`       repeat: ${run.command}`);
   return `${lines.join('\n')}\n`;

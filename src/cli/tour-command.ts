@@ -11,6 +11,8 @@ export interface TourOptions {
   readonly color: boolean;
   readonly json?: boolean;
   readonly record?: string;
+  readonly trace?: string;
+  readonly profile?: string;
 }
 
 export function registerTourCommands(program: Command): void {
@@ -29,6 +31,14 @@ export function registerTourCommands(program: Command): void {
     .option('--plain', 'lines instead of the dashboard, even on a terminal')
     .option('--no-color', 'no colours; NO_COLOR does the same')
     .option('--record <file>', 'write what the dashboard sees to a file, for cordon replay')
+    .option(
+      '--trace <file>',
+      'write a trace for ui.perfetto.dev; one that ends in .json is Chrome JSON',
+    )
+    .option(
+      '--profile <file>',
+      'write where harts spent their time: .svg a flame graph, .txt or - tables',
+    )
     .option('--json', 'print one JSON object on stdout and nothing else')
     .addHelpText(
       'after',
@@ -37,6 +47,7 @@ Examples:
   $ cordon tour                      the dashboard, in a terminal
   $ cordon tour --plain --harts 2    the same as lines
   $ cordon tour --mechanism pkey     separated by protection keys
+  $ cordon tour --trace tour.pftrace   every gate of it, for ui.perfetto.dev
 
 It ends by itself, with exit code 0 if everything was as it should be.`,
     )

@@ -5,6 +5,7 @@ import { Session } from '../lab/session.ts';
 import { memoryDrive } from '../machine/devices/drive.ts';
 import { startView } from '../tui/start.ts';
 import { EXIT } from './errors.ts';
+import { lookout } from './look.ts';
 import { recorded } from './record.ts';
 import { chooseGuest } from './run-guest.ts';
 import { exitCodeOf, onEndSignals, type EndSignal } from './signals.ts';
@@ -26,8 +27,10 @@ export async function tour(options: TourOptions): Promise<number> {
       if (!isJson) process.stderr.write(`${text}\n`);
     },
   });
+  const look = lookout(options);
   const session = new Session({
     ...guest,
+    ...look.spec,
     harts: options.harts,
     ramBytes: (options.harts > 16 ? 256 : 128) * MIB,
     mode: { kind: 'parallel' },
@@ -35,8 +38,8 @@ export async function tour(options: TourOptions): Promise<number> {
     bootargs: SCRIPT,
     seconds: LIMIT_SECONDS,
   });
-  return await recorded(session, { file: options.record, title: TITLE }, async () =>
-    guide(session, options),
+  return await look.around(session, TITLE, () =>
+    recorded(session, { file: options.record, title: TITLE }, () => guide(session, options)),
   );
 }
 

@@ -57,6 +57,7 @@ export function runHart(
         if (end !== 'halted') supervisor?.tick(hart);
       } while (
         end !== 'waiting' &&
+        end !== 'reserved' &&
         end !== 'halted' &&
         hart.state !== HART_STATE.STOPPED &&
         turns?.isWanted() !== true
@@ -65,6 +66,7 @@ export function runHart(
       // Even after a failure: the others must be able to stop.
       turns?.give();
     }
+    if (end === 'reserved') hart.parkOnReservation();
     if (end === 'halted') {
       hart.debug.rest((question) => answerText(hart, question), isStopped);
       if (isStopped()) return;

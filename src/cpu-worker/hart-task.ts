@@ -22,6 +22,8 @@ export interface HartTask extends HartLoopOptions {
   readonly restored: HartState | null;
   /** Null: every hart has a core of the host to itself. */
   readonly turns: { readonly memory: SharedArrayBuffer; readonly cores: number } | null;
+  /** For a task module that looks on: what it has to know. */
+  readonly look?: unknown;
 }
 
 /**
@@ -29,19 +31,20 @@ export interface HartTask extends HartLoopOptions {
  * first, because whoever awaits this promise may be waiting for them too.
  */
 export default function hartTask(task: HartTask): void {
-  carryHart(task, () => {});
+  carryHart(task, () => () => {});
 }
 
-/** The same for those who want to look at the hart before it runs. */
+/** The same for those who want to look at the hart before it runs, and after. */
 export function carryHart(
   { parts, hart: id, monitor: config, turns, restored, ...options }: HartTask,
-  prepare: (machine: Machine, hart: Hart) => void,
+  prepare: (machine: Machine, hart: Hart) => () => void,
 ): void {
   const machine = attachMachine(parts);
+  let finish = (): void => {};
   try {
     const monitor = config === null ? undefined : new Monitor(machine, config, id);
     const hart = machine.hart(id, monitor);
-    prepare(machine, hart);
+    finish = prepare(machine, hart);
     if (restored !== null) hart.restore(restored);
     runHart(
       hart,
@@ -53,5 +56,7 @@ export function carryHart(
   } catch (error) {
     machine.stop(EXIT_REASON.FAILURE, 0, id);
     throw error;
+  } finally {
+    finish();
   }
 }

@@ -79,12 +79,14 @@ export class HartPool {
 
   /**
    * Runs every hart until the machine stops.
+   * @param look what the task module has to know, if it is another than ours
    * @param restored by hart, the states from which they go on
    * @throws HartFailure, after which the pool is closed
    */
   async run(
     machine: Machine,
     monitor: MonitorConfig | null,
+    look?: unknown,
     restored: readonly (HartState | null)[] = [],
   ): Promise<void> {
     const { parts } = machine;
@@ -109,12 +111,7 @@ export class HartPool {
       running.add(hart);
       try {
         await this.#piscina.run({
-          parts,
-          hart,
-          monitor,
-          slice,
-          spins,
-          turns,
+          ...{ parts, hart, monitor, look, slice, spins, turns },
           restored: restored[hart] ?? null,
         });
       } catch (cause) {

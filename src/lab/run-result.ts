@@ -2,6 +2,7 @@
  * What a run leaves behind. Plain data: `cordon run --json` prints it as it is.
  */
 import { counterIndex, type Counter } from '../machine/core/hart-block.ts';
+import type { abaReports } from '../machine/reservations.ts';
 import type { LedgerEvent } from '../nested-kernel/ledger.ts';
 import type { Contexts } from '../policy/contexts.ts';
 
@@ -72,6 +73,41 @@ export interface JitResult {
   readonly share: number;
 }
 
+/** What `--detect-aba` found: SCs that succeeded although their word had been stored to. */
+export interface AbaResult {
+  readonly count: number;
+  /** The first of them, with addresses in hexadecimal. */
+  readonly first: readonly {
+    readonly hart: number;
+    readonly pc: string;
+    readonly address: string;
+    /** The hart that stored in between. */
+    readonly writer: number;
+  }[];
+}
+
+export const abaResult = ({ count, first }: ReturnType<typeof abaReports>): AbaResult => ({
+  count,
+  first: first.map(({ hart, pc, address, writer }) => ({
+    hart,
+    pc: `0x${pc.toString(16)}`,
+    address: `0x${address.toString(16)}`,
+    writer,
+  })),
+});
+
+/** Lines for a reader; none if nobody looked. */
+export function abaLines(aba: AbaResult | null): string[] {
+  if (aba === null) return [];
+  return [
+    `A-B-A: ${aba.count} ${aba.count === 1 ? 'SC' : 'SCs'} succeeded after a store of another hart`,
+    ...aba.first.map(
+      ({ hart, pc, address, writer }) =>
+        `  hart ${hart} at ${pc} stored to ${address}, which hart ${writer} had stored to since LR`,
+    ),
+  ];
+}
+
 export interface RunResult {
   readonly harts: readonly HartResult[];
   readonly mechanism: string;
@@ -83,6 +119,8 @@ export interface RunResult {
   readonly escapes: number;
   /** Null if all code was interpreted. */
   readonly jit: JitResult | null;
+  /** Null if nobody looked for them. */
+  readonly aba: AbaResult | null;
   /** Null in a parallel run. */
   readonly stateHash: string | null;
   /**

@@ -10,11 +10,19 @@ import { randomUUID } from 'node:crypto';
 import { HartBlock } from '../machine/core/hart-block.ts';
 import { createDeviceTree, type DeviceTreeConfig } from '../machine/device-tree.ts';
 import type { Hart } from '../machine/hart.ts';
-import { attachMachine, createMachine, ISA_STRING, type Machine } from '../machine/machine.ts';
+import {
+  attachMachine,
+  createMachine,
+  INTEGER_ISA_STRING,
+  ISA_STRING,
+  type Machine,
+} from '../machine/machine.ts';
 import { peripheralsOf, slotsOf, type Peripherals } from '../machine/devices/board.ts';
 import type { ConsoleEnd } from '../machine/devices/uart.ts';
 import { EXIT_REASON, hartBase } from '../machine/memory-plan.ts';
 import { HOT_AFTER } from '../machine/jit/jit.ts';
+import type { ReservationSpec } from '../machine/reservation-spec.ts';
+import { abaReports } from '../machine/reservations.ts';
 import { RAM_BASE, TIMEBASE_HZ } from '../machine/physical-map.ts';
 import type { Contexts, MechanismName } from '../policy/contexts.ts';
 import { boot, monitorTableBytes } from '../nested-kernel/boot.ts';
@@ -29,6 +37,7 @@ import { stateHash } from '../cpu-worker/state-hash.ts';
 import type { Debugger, RunPoint } from './debug/debugger.ts';
 import { DeterministicDebugger } from './debug/deterministic-debugger.ts';
 import { ParallelDebugger } from './debug/parallel-debugger.ts';
+import { lookAt, type Look } from './look.ts';
 import { observedPool, oracleFor } from './observe.ts';
 import { loadBare } from './bare.ts';
 import type { KernelImage } from './session-image.ts';
@@ -39,6 +48,7 @@ import type { Typist } from './session-console.ts';
 import {
   denialOf,
   hartResult,
+  abaResult,
   jitResult,
   readerOf,
   type ExitReason,
@@ -57,7 +67,7 @@ export interface Firmware {
 }
 
 export type SessionMode =
-  /** With `jit`, hot code is translated. */
+  /** Hot code is translated unless `jit` says no. */
   | { readonly kind: 'parallel'; readonly jit?: boolean }
   | {
       readonly kind: 'deterministic';
@@ -72,6 +82,8 @@ export interface SessionSpec extends Peripherals {
   readonly ramBytes: number;
   readonly image: KernelImage;
   readonly mode: SessionMode;
+  /** How LR/SC is done; by value if it is not said. */
+  readonly reservations?: ReservationSpec;
   /** Left out, the guest brings its own M-mode software and every hart begins at the entry. */
   readonly firmware?: Firmware;
   /** The kernel that the image, firmware of the guest's own then, is to start. */
@@ -86,6 +98,8 @@ export interface SessionSpec extends Peripherals {
   readonly pool?: HartPool;
   /** Whether an oracle watches a separated kernel; it does unless told otherwise. */
   readonly isWatched?: boolean;
+  /** Folders for what is seen of every hart; see look.ts. */
+  readonly look?: Omit<Look, 'isWatched'>;
   /** Called for each mark that the guest sets; deterministic runs only. */
   readonly onMark?: MarkListener;
   /** Cycles from counters; the cost model's. */
@@ -140,8 +154,10 @@ export class Session {
       harts: spec.harts,
       ramBytes: spec.ramBytes,
       deterministic: mode.kind === 'deterministic',
-      ...(mode.kind === 'parallel' && mode.jit === true ? { jitAfter: HOT_AFTER } : {}),
+      ...(mode.kind === 'parallel' && mode.jit !== false ? { jitAfter: HOT_AFTER } : {}),
+      isObserved: spec.look?.trace !== undefined,
       hasKeys: firmware?.mechanism === 'pkey',
+      ...(spec.reservations === undefined ? {} : { reservations: spec.reservations }),
       monitorBytes: firmware === undefined ? 0 : monitorTableBytes(spec.ramBytes),
       ...peripheralsOf(spec),
       ...(spec.image.htif === undefined ? {} : { htif: spec.image.htif }),
@@ -331,9 +347,11 @@ export class Session {
   }
 
   async #runParallel(): Promise<void> {
-    const { pool: lent, harts, isWatched = true } = this.spec;
-    const pool = lent ?? (isWatched ? observedPool(harts) : new HartPool(harts));
-    const { seconds = Infinity } = this.spec;
+    const { harts, isWatched = true, look, seconds = Infinity } = this.spec;
+    // A pool that is lent may run a task module that does not look.
+    const lent = look === undefined ? this.spec.pool : undefined;
+    const isObserved = isWatched || look !== undefined;
+    const pool = lent ?? (isObserved ? observedPool(harts) : new HartPool(harts));
     const drain = setInterval(() => {
       this.#exchange();
       // While a debugger holds the machine its time stands still, whatever its clock says.
@@ -342,10 +360,11 @@ export class Session {
       if (this.machineSeconds >= seconds) this.stop('time-limit');
     }, DRAIN_MS);
     try {
-      await pool.run(this.machine, this.#config, this.spec.restored?.header.harts);
+      const looks = { isWatched, ...look } satisfies Look;
+      await pool.run(this.machine, this.#config, looks, this.spec.restored?.header.harts);
     } finally {
       clearInterval(drain);
-      if (this.spec.pool === undefined) await pool.close();
+      if (lent === undefined) await pool.close();
     }
   }
 
@@ -376,11 +395,17 @@ export class Session {
       },
       ...(this.#steering === undefined ? {} : { steering: this.#steering }),
     });
-    this.#steering?.attach(this.#run.harts);
-    const { restored } = this.spec;
-    if (restored !== undefined) this.#restoreRun(this.#run, restored);
-    for (const hart of this.#run.harts) this.#oracle?.attach(hart);
-    await this.#run.run();
+    const { harts } = this.#run;
+    this.#steering?.attach(harts);
+    if (this.spec.restored !== undefined) this.#restoreRun(this.#run, this.spec.restored);
+    for (const hart of harts) this.#oracle?.attach(hart);
+    const look: Look = { isWatched: false, ...this.spec.look };
+    const finish = harts.map((hart) => lookAt(this.machine, hart, look, config !== null));
+    try {
+      await this.#run.run();
+    } finally {
+      for (const end of finish) end();
+    }
   }
 
   /** Carries console bytes both ways and the time to the clock; true if the guest was given some. */
@@ -449,11 +474,13 @@ export class Session {
   }
 
   #deviceTree(seed: string, placed: Partial<DeviceTreeConfig>): Uint8Array {
-    const { harts, ramBytes, bootargs } = this.spec;
+    const { harts, ramBytes, bootargs, firmware } = this.spec;
+    const isSeparated = firmware?.contexts !== undefined && firmware.mechanism !== 'none';
     return createDeviceTree({
       harts,
       ramBytes,
-      isa: ISA_STRING,
+      // The monitor of a separated kernel switches floating point off.
+      isa: isSeparated ? INTEGER_ISA_STRING : ISA_STRING,
       virtioSlots: slotsOf(this.spec),
       seed,
       ...(bootargs === undefined ? {} : { bootargs }),
@@ -498,6 +525,10 @@ export class Session {
         machine.parts.spec.jitAfter === undefined
           ? null
           : jitResult(Array.from({ length: spec.harts }, (_, hart) => this.counters(hart))),
+      aba:
+        spec.reservations?.detectsAba === true
+          ? abaResult(abaReports(machine.memory, machine.parts.plan))
+          : null,
       stateHash: run === undefined ? null : stateHash(machine, run.harts),
       tlb,
       machineSeconds: this.machineSeconds,

@@ -65,6 +65,11 @@ export class Bus {
     }
   }
 
+  /** Whether there is a device at an address. */
+  has(pa: number): boolean {
+    return this.#find(pa, 1) !== undefined;
+  }
+
   /** Loads 1, 2 or 4 bytes; the value is unsigned, or NO_DEVICE. */
   load(pa: number, sizeBytes: Width, hart: number): number {
     const device = this.#find(pa, sizeBytes);

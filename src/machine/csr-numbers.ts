@@ -83,6 +83,18 @@ export const MSTATUS_BITS = {
   TSR: 1 << 22,
 } as const;
 
+/**
+ * Low bits of menvcfg and senvcfg (vol. II §3.1.18, §12.1.10). CBIE: 0 forbids CBO.INVAL to the modes below,
+ * 1 makes it flush, 3 lets it invalidate, 2 is reserved.
+ */
+export const ENVCFG = {
+  FIOM: 1,
+  CBIE: 3 << 4,
+  CBIE_RESERVED: 2 << 4,
+  CBCFE: 1 << 6,
+  CBZE: 1 << 7,
+} as const;
+
 /** Exception codes (vol. II, table "mcause values after trap"). */
 export const CAUSE = {
   FETCH_MISALIGNED: 0,

@@ -6,8 +6,9 @@
  * 64-bit values are pairs of signed 32-bit halves.
  */
 import type { Clock } from './clock.ts';
+import { CBO } from './isa/cache.ts';
 import { csrWordOf, PRIVILEGE, wordOf, type CsrCell } from './core/hart-block.ts';
-import { CSR, csrPrivilege, IRQ, isReadOnlyCsr, SSTATUS_MASK } from './csr-numbers.ts';
+import { CSR, csrPrivilege, ENVCFG, IRQ, isReadOnlyCsr, SSTATUS_MASK } from './csr-numbers.ts';
 import { PMP_ENTRIES } from './pmp.ts';
 import {
   levelsOf,
@@ -27,13 +28,15 @@ const MSTATUS_WRITABLE = 0x007e79aa;
 /** Bit 63, SD: something is Dirty; FS is all there is (vol. II §3.1.6.6). */
 const MSTATUS_HIGH_SD = 1 << 31;
 const MENVCFG_WRITABLE_HIGH = MENVCFG_HIGH.STCE | MENVCFG_HIGH.PBMTE | MENVCFG_HIGH.ADUE;
-const ENVCFG_FIOM = 1;
+const ENVCFG_WRITABLE = ENVCFG.FIOM | ENVCFG.CBIE | ENVCFG.CBCFE | ENVCFG.CBZE;
 /** A bit a letter (vol. II §3.1.1). */
 const MISA_LOW = [...'abcdfimsu'].reduce(
   (all, letter) => all | (1 << (letter.charCodeAt(0) - 97)),
   0,
 );
 const MISA_HIGH = 2 << 30;
+/** Those that may be switched off. */
+const MISA_FD = (1 << 3) | (1 << 5);
 
 /** What became of a CSR instruction. */
 export const CSR_ILLEGAL = 0;
@@ -60,6 +63,7 @@ export interface CsrOwner {
 const FFLAGS = wordOf('fflags');
 const FRM = wordOf('frm');
 const INSTRET = wordOf('instret');
+const FLOAT_STATUS = wordOf('floatStatus');
 const MIP = wordOf('mip');
 const SOFTWARE_SEI = wordOf('softwareSei');
 const CYCLE_OFFSET = csrWordOf('cycleOffset');
@@ -206,7 +210,7 @@ export class CsrFile {
       case CSR.minstret:
         return this.#giveCount(INSTRET_OFFSET);
       case CSR.misa:
-        return this.#give(MISA_LOW, MISA_HIGH);
+        return this.#give(MISA_LOW & ~(this.#low(FLOAT_STATUS) === 0 ? MISA_FD : 0), MISA_HIGH);
       case CSR.mhartid:
         return this.#give(this.#hart.id, 0);
       case CSR.mvendorid:
@@ -244,6 +248,21 @@ export class CsrFile {
     );
   }
 
+  /** Whether the running mode may use an operation of Zicbom (vol. I, "Control of CMO instructions"). */
+  allowsCacheBlock(funct12: number): boolean {
+    const bits = funct12 === CBO.INVAL ? ENVCFG.CBIE : ENVCFG.CBCFE;
+    const { mode } = this.#hart;
+    if (mode === PRIVILEGE.M) return true;
+    if ((this.#low(MENVCFG) & bits) === 0) return false;
+    return mode === PRIVILEGE.S || (this.#low(SENVCFG) & bits) !== 0;
+  }
+
+  /** A reserved CBIE leaves the field as it was. */
+  #legalEnvcfg(cell: number, low: number): number {
+    const kept = (low & ENVCFG.CBIE) === ENVCFG.CBIE_RESERVED ? ENVCFG.CBIE : 0;
+    return (low & ENVCFG_WRITABLE & ~kept) | (this.#low(cell) & kept);
+  }
+
   #dirtySummary(): number {
     return (this.#low(MSTATUS) & MSTATUS_BITS.FS) === MSTATUS_BITS.FS ? MSTATUS_HIGH_SD : 0;
   }
@@ -268,7 +287,8 @@ export class CsrFile {
     switch (number) {
       case CSR.mstatus:
       case CSR.sstatus: {
-        const mask = number === CSR.mstatus ? MSTATUS_WRITABLE : SSTATUS_MASK;
+        const all = number === CSR.mstatus ? MSTATUS_WRITABLE : SSTATUS_MASK;
+        const mask = all & (~MSTATUS_BITS.FS | this.#low(FLOAT_STATUS));
         let next = (this.#low(MSTATUS) & ~mask) | (low & mask);
         // MPP = 2 is reserved: keep what was there.
         if (((next >> MSTATUS_BITS.MPP_SHIFT) & 3) === 2)
@@ -322,7 +342,7 @@ export class CsrFile {
         this.#put(number === CSR.mepc ? MEPC : SEPC, low & ~1, high);
         return;
       case CSR.menvcfg:
-        this.#put(MENVCFG, low & ENVCFG_FIOM, high & MENVCFG_WRITABLE_HIGH);
+        this.#put(MENVCFG, this.#legalEnvcfg(MENVCFG, low), high & MENVCFG_WRITABLE_HIGH);
         this.#hart.translation.flushAll();
         this.#hart.pollTimer();
         return;
@@ -337,7 +357,7 @@ export class CsrFile {
         this.#setCount(INSTRET_OFFSET, low, high);
         return;
       case CSR.senvcfg:
-        this.#put(SENVCFG, low & ENVCFG_FIOM, 0);
+        this.#put(SENVCFG, this.#legalEnvcfg(SENVCFG, low), 0);
         return;
       case CSR.mseccfg:
         this.#hart.translation.pmp.setMseccfg(low);
@@ -349,7 +369,13 @@ export class CsrFile {
       case CSR.mcountinhibit:
         this.#inhibit(low);
         return;
-      case CSR.misa:
+      case CSR.misa: {
+        // F and D come and go together; without them FS is read-only zero (vol. II §3.1.6.6).
+        const hasFloat = (low & MISA_FD) === MISA_FD;
+        this.#words[this.#block + FLOAT_STATUS] = hasFloat ? MSTATUS_BITS.FS : 0;
+        if (!hasFloat) this.#words[this.#block + MSTATUS] = this.#low(MSTATUS) & ~MSTATUS_BITS.FS;
+        return;
+      }
       case CSR.tselect:
       case CSR.tdata1:
         return;

@@ -80,7 +80,7 @@ export class DecodeCache {
     return this.#copyView.getUint16((this.#slotOfPage[page] as number) * 4096 + offset, true);
   }
 
-  /** What FENCE.I does here; the caller drops its fetch translations as well. */
+  /** What FENCE.I does here, and a guest's SFENCE.VMA for everything; the caller drops its fetch translations as well. */
   markUnproven(): void {
     this.#proven.fill(0);
   }

@@ -19,6 +19,7 @@ import {
   type TreeNode,
 } from './devices/flattened-tree.ts';
 import { FINISHER_PASS, FINISHER_RESET } from './devices/finisher.ts';
+import { CACHE_BLOCK_BYTES } from './isa/cache.ts';
 import {
   ACLINT,
   FINISHER,
@@ -150,9 +151,6 @@ function cpu(hart: number, isaProperties: TreeNode['properties']): TreeNode {
   };
   return node(`cpu@${hex(hart)}`, properties, [intc]);
 }
-
-/** The cache-block operations of a hart act on blocks of this size. */
-const CACHE_BLOCK_BYTES = 64;
 
 function cacheBlockSizes(extensions: readonly string[]): TreeNode['properties'] {
   const sizes = ['cbom', 'cbop', 'cboz']

@@ -21,16 +21,19 @@ import { Htif, type HtifCells } from './devices/htif.ts';
 import { Hart, type MachineMode } from './hart.ts';
 import { setInterruptLine, signalHart } from './hart-lines.ts';
 import { RAM_BASE } from './physical-map.ts';
+import { tracksReservations, type ReservationSpec } from './reservation-spec.ts';
+import { reservationBytes } from './reservations.ts';
 
-/** What the machine implements, for the device tree. */
-export const ISA_STRING: string = [
-  'rv64imafdc',
+const EXTENSIONS = [
+  'zicbom',
   'zicbop',
+  'zicboz',
   'zicntr',
   'zicond',
   'zicsr',
   'zifencei',
   'zihintpause',
+  'zawrs',
   'zca',
   'zcb',
   'zcd',
@@ -44,6 +47,13 @@ export const ISA_STRING: string = [
   'svinval',
   'svnapot',
   'svpbmt',
+];
+/** What the machine implements, for the device tree. */
+export const ISA_STRING: string = ['rv64imafdc', ...EXTENSIONS].join('_');
+/** What is left of it without floating point. */
+export const INTEGER_ISA_STRING: string = [
+  'rv64imac',
+  ...EXTENSIONS.filter((name) => name !== 'zcd'),
 ].join('_');
 
 export interface MachineSpec extends Peripherals {
@@ -56,8 +66,12 @@ export interface MachineSpec extends Peripherals {
    * machine must not have it: its runs are the same to the bit.
    */
   readonly jitAfter?: number;
+  /** Every trap and every return from one is told to the hart's observer; costs a call for each. */
+  readonly isObserved?: boolean;
   /** PTE bits 58-54 are protection keys (not part of the RISC-V ISA). */
   readonly hasKeys: boolean;
+  /** How LR/SC is done; by value, undetected, if it is not said. */
+  readonly reservations?: ReservationSpec;
   /** Bytes of shared tables that the monitor wants. */
   readonly monitorBytes: number;
   /** Where the guest talks to the host through its own RAM, if it does. */
@@ -104,6 +118,7 @@ export function createMachine(spec: MachineSpec): MachineParts {
     ramBytes: spec.ramBytes,
     deviceBytes: BoardState.sizeBytes,
     monitorBytes: spec.monitorBytes,
+    ...(isTracked(spec) ? { reservationBytes: reservationBytes(spec.ramBytes) } : {}),
   });
   const memory = new WebAssembly.Memory({
     initial: plan.totalPages,
@@ -114,7 +129,9 @@ export function createMachine(spec: MachineSpec): MachineParts {
     generateCore({
       memoryPages: plan.totalPages,
       exact: spec.deterministic,
+      tracksReservations: isTracked(spec),
       ...(spec.jitAfter === undefined ? {} : { hotAfter: spec.jitAfter }),
+      isObserved: spec.isObserved === true,
     }),
   );
   const parts = {
@@ -129,6 +146,9 @@ export function createMachine(spec: MachineSpec): MachineParts {
   return parts;
 }
 
+const isTracked = ({ reservations }: MachineSpec): boolean =>
+  reservations !== undefined && tracksReservations(reservations);
+
 /** A run that can be repeated begins at the same moment every time: 2026-01-01, 00:00 UTC. */
 const DETERMINISTIC_EPOCH_MS = Date.UTC(2026, 0, 1);
 
@@ -136,6 +156,38 @@ const DETERMINISTIC_EPOCH_MS = Date.UTC(2026, 0, 1);
 function virtualClock(control: ReturnType<typeof ControlBlock.at>): Clock {
   return {
     now: () => control.virtualTimeHigh.load() * 2 ** 32 + (control.virtualTimeLow.load() >>> 0),
+  };
+}
+
+/** What an observed core calls (OBSERVER_IMPORTS), for the harts of this thread. */
+function observerImports(plan: MemoryPlan, harts: readonly Hart[]): WebAssembly.ModuleImports {
+  const hartAt = (base: number): Hart | undefined =>
+    harts[(base - plan.hartAreas) / plan.hartAreaBytes];
+  return {
+    trapped: (
+      base: number,
+      to: number,
+      cause: number,
+      causeHigh: number,
+      valueLow: number,
+      valueHigh: number,
+    ) => {
+      const hart = hartAt(base);
+      hart?.observer?.trapped(hart, {
+        cause,
+        isInterrupt: causeHigh !== 0,
+        from: hart.mode,
+        to,
+        pcLow: hart.pcLow,
+        pcHigh: hart.pcHigh,
+        valueLow,
+        valueHigh,
+      });
+    },
+    returned: (base: number) => {
+      const hart = hartAt(base);
+      hart?.observer?.returned(hart);
+    },
   };
 }
 
@@ -151,7 +203,9 @@ export function attachMachine(parts: MachineParts): Machine {
   const clock = spec.deterministic
     ? virtualClock(control)
     : createHostClock(parts.clockOrigin, paused);
-  const core = new WebAssembly.Instance(module, { env: { memory: wasmMemory } })
+  const harts: Hart[] = [];
+  const observing = spec.isObserved === true ? observerImports(plan, harts) : {};
+  const core = new WebAssembly.Instance(module, { env: { memory: wasmMemory, ...observing } })
     .exports as unknown as CoreExports;
 
   const stop = (reason: number, code: number, hart: number): void => {
@@ -205,8 +259,8 @@ export function attachMachine(parts: MachineParts): Machine {
     board,
     clock,
     core,
-    hart: (id, machineMode) =>
-      new Hart({
+    hart: (id, machineMode) => {
+      const hart = new Hart({
         id,
         plan,
         memory: wasmMemory,
@@ -217,9 +271,15 @@ export function attachMachine(parts: MachineParts): Machine {
         debug,
         hasKeys: spec.hasKeys,
         jit: spec.jitAfter !== undefined,
+        ...(isTracked(spec) && spec.reservations !== undefined
+          ? { reservations: spec.reservations }
+          : {}),
         ...(htif === undefined ? {} : { htif }),
         ...(machineMode === undefined ? {} : { machineMode }),
-      }),
+      });
+      harts[id] = hart;
+      return hart;
+    },
     stop,
     load: (physical, source) => {
       const offset = physical - RAM_BASE;

@@ -1,7 +1,7 @@
 /**
  * Where everything lies in the machine's one shared memory (offsets are WebAssembly linear addresses):
  *
- *   control block | debugger | devices | monitor tables | hart areas | guest RAM
+ *   control block | debugger | devices | monitor tables | reservations | hart areas | guest RAM
  *
  * RAM is last and starts on a 64 KiB boundary. The plan is plain data: it is computed once, posted to
  * every worker, and never changes while the machine lives.
@@ -51,6 +51,8 @@ export interface MemoryPlan {
   readonly deviceBytes: number;
   readonly monitor: number;
   readonly monitorBytes: number;
+  /** The board of the reservations (reservations.ts), if they are tracked. */
+  readonly reservations: number;
   readonly hartAreas: number;
   readonly hartAreaBytes: number;
   /** Decoded pages each hart keeps. */
@@ -71,6 +73,7 @@ export function planMemory(request: {
   readonly ramBytes: number;
   readonly deviceBytes: number;
   readonly monitorBytes: number;
+  readonly reservationBytes?: number;
 }): MemoryPlan {
   const { harts, ramBytes } = request;
   if (!Number.isInteger(harts) || harts < 1 || harts > MAX_HARTS) {
@@ -93,7 +96,8 @@ export function planMemory(request: {
   const debug = alignUp(control + ControlBlock.sizeBytes, PAGE_BYTES);
   const devices = alignUp(debug + DebugBlock.sizeBytes, PAGE_BYTES);
   const monitor = alignUp(devices + request.deviceBytes, PAGE_BYTES);
-  const hartAreas = alignUp(monitor + request.monitorBytes, PAGE_BYTES);
+  const reservations = alignUp(monitor + request.monitorBytes, PAGE_BYTES);
+  const hartAreas = alignUp(reservations + (request.reservationBytes ?? 0), PAGE_BYTES);
   const ram = alignUp(hartAreas + harts * hartAreaBytes, 65536);
   const totalPages = Math.ceil((ram + ramBytes) / 65536);
   return {
@@ -105,6 +109,7 @@ export function planMemory(request: {
     deviceBytes: request.deviceBytes,
     monitor,
     monitorBytes: request.monitorBytes,
+    reservations,
     hartAreas,
     hartAreaBytes,
     decodedPages,

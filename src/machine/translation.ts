@@ -86,7 +86,7 @@ const STAMPED_PAGES = 4096;
 const DATA_WORDS = DataEntry.sizeBytes >> 2;
 const READ = DataEntry.offset.readTag >> 2;
 const WRITE = DataEntry.offset.writeTag >> 2;
-const DATA_PAGE = DataEntry.offset.page >> 2;
+const DATA_ADDEND = DataEntry.offset.addend >> 2;
 const DATA_SHAPE = DataEntry.offset.shape >> 2;
 const FETCH_WORDS = FetchEntry.sizeBytes >> 2;
 const FETCH_DECODED = FetchEntry.offset.decoded >> 2;
@@ -146,6 +146,7 @@ export class Translation {
   readonly #pages: number;
   readonly #decodeCache: DecodeCache;
   readonly #watchedPage: number;
+  readonly #isStoreWatched: ((host: number) => boolean) | undefined;
   readonly #held: HeldPages | undefined;
 
   readonly #evicted = (): void => this.flushFetch();
@@ -187,6 +188,8 @@ export class Translation {
     readonly hasKeys: boolean;
     /** Linear-memory address of a page of RAM to which no store may be remembered; 0: none. */
     readonly watchedPage: number;
+    /** More of them, by linear-memory address; they may become watched at any time. */
+    readonly isStoreWatched?: (host: number) => boolean;
     /** A debugger's. */
     readonly held?: HeldPages;
     readonly decodeCache: DecodeCache;
@@ -201,6 +204,7 @@ export class Translation {
     this.hasKeys = environment.hasKeys;
     this.#decodeCache = environment.decodeCache;
     this.#watchedPage = environment.watchedPage;
+    this.#isStoreWatched = environment.isStoreWatched;
     this.#held = environment.held;
     this.#regimes = new Regimes({
       core: environment.core,
@@ -363,6 +367,44 @@ export class Translation {
         }
       }
     }
+  }
+
+  /** Forgets that pages may be stored to, in every regime: those that are watched now. */
+  dropWriteTags(isWatched: (host: number) => boolean): void {
+    const words = this.#words;
+    for (let context = 0; context < TLB_CONTEXTS; context++) {
+      if (!this.#regimes.isLive(context)) continue;
+      const data = this.#table(context) >> 2;
+      for (let n = 0; n < DATA_TLB_ENTRIES; n++) {
+        const entry = data + n * DATA_WORDS;
+        const empty = (n << 12) ^ EMPTY_TAG_FLIP;
+        const page = words[entry + WRITE] as number;
+        if (page === empty) continue;
+        if (isWatched((page + (words[entry + DATA_ADDEND] as number)) | 0))
+          words[entry + WRITE] = empty;
+      }
+    }
+  }
+
+  /** Remembers the last translation of a load or store, whatever speaks against it, until `takeBack`. */
+  lend(low: number, high: number, access: 'load' | 'store'): void {
+    const words = this.#words;
+    const context = this.#regimes.dataContext;
+    const entry = this.#dataEntry(context, low);
+    const page = low & ~0xfff;
+    words[entry + READ] = access === 'load' ? page : page ^ EMPTY_TAG_FLIP;
+    words[entry + READ + 1] = high;
+    words[entry + WRITE] = access === 'store' ? page : page ^ EMPTY_TAG_FLIP;
+    words[entry + WRITE + 1] = high;
+    words[entry + DATA_ADDEND] = (this.#host - page) | 0;
+    words[entry + DATA_SHAPE] = this.#shape();
+    this.#markFilled(context, (low >>> 12) & (DATA_TLB_ENTRIES - 1));
+  }
+
+  takeBack(low: number): void {
+    const entry = this.#dataEntry(this.#regimes.dataContext, low);
+    this.#words[entry + READ] = (low & ~0xfff) ^ EMPTY_TAG_FLIP;
+    this.#words[entry + WRITE] = (low & ~0xfff) ^ EMPTY_TAG_FLIP;
   }
 
   /** Forgets every translation that fetches use, in every regime. */
@@ -582,7 +624,8 @@ export class Translation {
         const mayWrite = isLive(data + WRITE, n, DATA_TLB_ENTRIES);
         if (!mayRead && !mayWrite) continue;
         const tag = mayRead ? data + READ : data + WRITE;
-        const page = ((words[data + DATA_PAGE] as number) - this.#ram) >>> 12;
+        const host = ((words[data + DATA_ADDEND] as number) + (words[tag] as number)) | 0;
+        const page = (host - this.#ram) >>> 12;
         const rights = (mayRead ? PTE.R : 0) | (mayWrite ? PTE.W : 0);
         yield { low: words[tag] as number, high: words[tag + 1] as number, page, rights, asid };
       }
@@ -596,6 +639,13 @@ export class Translation {
     }
   }
 
+  /** What the modelled TLB and fences have to know of the last translation. */
+  #shape(): number {
+    return this.#isTranslated
+      ? this.#level | ((this.#leafLow & PTE.G) === 0 ? 0 : SHAPE_GLOBAL)
+      : SHAPE_UNTRANSLATED;
+  }
+
   /**
    * Puts the last successful translation into the TLB.
    * @returns false if it may not be remembered: a device, a page that PMP cuts or a debugger holds, or a
@@ -606,13 +656,12 @@ export class Translation {
     if (this.observer !== undefined) this.#tell(this.observer, low, high, access);
     if (host === 0 || !this.#cacheable) return false;
     if (this.#held?.holds(low, high, access) === true) return false;
-    const isWatched = host === this.#watchedPage;
+    const isWatched =
+      host === this.#watchedPage || (access !== 'fetch' && this.#isStoreWatched?.(host) === true);
     if (isWatched && access === 'store') return false;
     const words = this.#words;
     const pageLow = low & ~0xfff;
-    const shape = this.#isTranslated
-      ? this.#level | ((this.#leafLow & PTE.G) === 0 ? 0 : SHAPE_GLOBAL)
-      : SHAPE_UNTRANSLATED;
+    const shape = this.#shape();
     const { fetchContext, dataContext } = this.#regimes;
     const context = access === 'fetch' ? fetchContext : dataContext;
     if (access === 'fetch') {
@@ -635,7 +684,7 @@ export class Translation {
       words[entry + READ + 1] = high;
       words[entry + WRITE] = mayWrite ? pageLow : pageLow ^ EMPTY_TAG_FLIP;
       words[entry + WRITE + 1] = high;
-      words[entry + DATA_PAGE] = host;
+      words[entry + DATA_ADDEND] = (host - pageLow) | 0;
       words[entry + DATA_SHAPE] = shape;
       this.#markFilled(context, (low >>> 12) & (DATA_TLB_ENTRIES - 1));
     }

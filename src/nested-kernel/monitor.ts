@@ -3,7 +3,7 @@
  * core's own arrives here; this file only says whose it is.
  */
 import { HART_STATE, HartBlock, PRIVILEGE } from '../machine/core/hart-block.ts';
-import { CSR, IRQ } from '../machine/csr-numbers.ts';
+import { CSR, ENVCFG, IRQ } from '../machine/csr-numbers.ts';
 import type { Hart, MachineMode } from '../machine/hart.ts';
 import type { Machine } from '../machine/machine.ts';
 import { PMP } from '../machine/pmp.ts';
@@ -106,9 +106,11 @@ export class Monitor implements MachineMode {
     });
     this.shared.paging.chargeTo(hart);
     hart.writeCsr(CSR.mcounteren, CORE_COUNTERS, 0);
+    // Operations on cache blocks give no right that loads and stores do not.
+    const CACHE_BLOCKS = ENVCFG.CBIE | ENVCFG.CBCFE | ENVCFG.CBZE;
     const { STCE, PBMTE } = MENVCFG_HIGH;
     // Of page tables that are the monitor's own nobody else chooses memory types.
-    hart.writeCsr(CSR.menvcfg, 0, this.isSeparated ? STCE : STCE | PBMTE);
+    hart.writeCsr(CSR.menvcfg, CACHE_BLOCKS, this.isSeparated ? STCE : STCE | PBMTE);
     hart.setX(A0, hart.id, 0);
     hart.setX(A1, argumentLow, argumentHigh);
     Atomics.store(this.shared.tables.hsm, hart.id, HSM.STARTED);
@@ -119,6 +121,8 @@ export class Monitor implements MachineMode {
 
   #startForeign(hart: Hart): void {
     hart.writeCsr(CSR.medeleg, FOREIGN_EXCEPTIONS, 0);
+    // SBI does not say what this is at the start. Linux's users read `time`, and Linux leaves it to firmware.
+    hart.writeCsr(CSR.scounteren, CORE_COUNTERS, 0);
     hart.writeCsr(CSR.mideleg, CORE_INTERRUPTS, 0);
     this.#pmpAllowRest(hart, 0);
     hart.setPair(MEPC, hart.pcLow, hart.pcHigh);
@@ -128,6 +132,8 @@ export class Monitor implements MachineMode {
   #startSeparated(hart: Hart): void {
     const { contexts } = this.config;
     if (contexts === undefined) throw new Error('separation needs the contexts of an image');
+    // No register may carry anything past a gate: without F and D, those of floating point cannot.
+    hart.writeCsr(CSR.misa, 0, 0);
     hart.writeCsr(CSR.medeleg, CORE_EXCEPTIONS, 0);
     hart.writeCsr(CSR.mideleg, CORE_INTERRUPTS, 0);
     if (!this.shared.isAblated('frame-types')) this.#pmpGuardPool(hart);

@@ -49,3 +49,16 @@ function header(name: string, inode: number, mode: number, sizeBytes: number): U
 
 const pad4 = (bytes: Uint8Array): Uint8Array =>
   Buffer.concat([bytes, new Uint8Array((4 - (bytes.length % 4)) % 4)]);
+
+/**
+ * An archive with one more file. The kernel stops at the first trailer, so the file goes in front, in an
+ * archive that ends where its own trailer begins.
+ */
+export function withFile(archive: Uint8Array, path: string, text: string): Uint8Array {
+  const own = writeCpio([{ path, bytes: new TextEncoder().encode(text), isExecutable: false }]);
+  const end = own.length - writeCpio([]).length;
+  const both = new Uint8Array(end + archive.length);
+  both.set(own.subarray(0, end));
+  both.set(archive, end);
+  return both;
+}

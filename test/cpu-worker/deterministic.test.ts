@@ -4,7 +4,15 @@ import { Session, type SessionSpec } from '../../src/lab/session.ts';
 import { promptTypist, timedTypist } from '../../src/lab/session-console.ts';
 import type { RunResult } from '../../src/lab/run-result.ts';
 import { program } from './assembler.ts';
-import { countTogether, ECHO, exitWith, passToken, RACE, sleepOnTimer } from './programs.ts';
+import {
+  countTogether,
+  ECHO,
+  exitWith,
+  passToken,
+  RACE,
+  sleepOnTimer,
+  waitForWord,
+} from './programs.ts';
 
 const run = async (
   text: string,
@@ -42,6 +50,13 @@ describe('a deterministic run', () => {
   it('loses no atomic addition', async () => {
     const { exit } = await run(countTogether(4), { harts: 4 });
     expect(exit).toEqual({ reason: 'power-off', code: 0 });
+  });
+
+  it('gives others their turn when a hart waits on a reservation', async () => {
+    const [first, second] = [await run(waitForWord(20_000)), await run(waitForWord(20_000))];
+    expect(first.exit).toEqual({ reason: 'power-off', code: 0 });
+    expect(instructions(second)).toEqual(instructions(first));
+    expect(first.harts[1]?.instructions).toBeLessThan(2000);
   });
 
   it('repeats itself bit for bit with the same seed', async () => {

@@ -8,7 +8,7 @@ import type { RunResult } from '../../src/lab/run-result.ts';
 import { Session, type SessionSpec } from '../../src/lab/session.ts';
 import { promptTypist } from '../../src/lab/session-console.ts';
 import { program } from './assembler.ts';
-import { countTogether, ECHO, exitWith, passToken, sleepOnTimer } from './programs.ts';
+import { countTogether, ECHO, exitWith, passToken, sleepOnTimer, waitForWord } from './programs.ts';
 
 // As the launcher does: 64 workers that strip types of 30 modules each are slow.
 process.env['NODE_COMPILE_CACHE'] ??= fileURLToPath(
@@ -46,6 +46,14 @@ describe('harts on worker threads', () => {
     const { exit, harts } = await run(passToken(3, 50), { harts: 3 });
     expect(exit).toEqual({ reason: 'power-off', code: 0 });
     expect(harts.every(({ instructions }) => instructions > 250)).toBe(true);
+  });
+
+  it('sleep on a reservation until another hart writes it', async () => {
+    const busy = 100_000_000;
+    const { exit, harts } = await run(waitForWord(busy));
+    expect(exit).toEqual({ reason: 'power-off', code: 0 });
+    // A hart that spun instead would have retired about as many.
+    expect(harts[1]?.instructions).toBeLessThan(busy / 100);
   });
 
   it('wake up when their timer fires, and not before', async () => {

@@ -51,6 +51,33 @@ finished:
 `;
 
 /**
+ * Hart 1 waits for a word that hart 0 writes after having been busy for a while, by LR and WRS.NTO, and
+ * then powers off.
+ */
+export const waitForWord = (busy: number): string => `
+  la   s0, word
+  bnez a0, waiter
+  li   t0, ${busy}
+work:
+  addi t0, t0, -1
+  bnez t0, work
+  li   t1, 1
+  sw   t1, 0(s0)
+rest:
+  wfi
+  j    rest
+waiter:
+  lr.w t0, (s0)
+  bnez t0, done
+  wrs.nto
+  j    waiter
+done:
+  ${POWER_OFF}
+word:
+  .dword 0
+`;
+
+/**
  * A token goes round: hart 0 sends the first software interrupt, each hart that wakes from WFI clears
  * its own and rings the next. After the given number of rounds hart 0 powers off.
  */

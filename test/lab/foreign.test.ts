@@ -415,6 +415,32 @@ describe('our SBI below a kernel that looks after itself', () => {
     expect(exit).toEqual({ reason: 'power-off', code: 0 });
   });
 
+  it('lets users read the counters, as Linux expects of firmware', async () => {
+    const { exit } = await run({
+      firmware: SBI,
+      image: linux(`
+        la   t0, handler
+        csrw stvec, t0
+        la   t0, user
+        csrw sepc, t0
+        sret
+      user:
+        csrr t0, cycle
+        csrr t0, time
+        csrr t0, instret
+        ecall
+      handler:
+        csrr t0, scause
+        li   t1, 8
+        bne  t0, t1, wrong
+        ${POWER_OFF}
+      wrong:
+        ${FAIL}
+      `),
+    });
+    expect(exit).toEqual({ reason: 'power-off', code: 0 });
+  });
+
   it('leaves the kernel its own page tables and its illegal instructions', async () => {
     const { exit } = await run({
       firmware: SBI,
@@ -436,6 +462,44 @@ describe('our SBI below a kernel that looks after itself', () => {
       `),
     });
     expect(exit).toEqual({ reason: 'power-off', code: 0 });
+  });
+});
+
+describe('code that was overwritten', () => {
+  // f gives 1; its first instruction becomes that of g, which gives 2.
+  const overwritten = (fence: string): string => `
+    jal  ra, f
+    mv   s1, a0
+    la   t0, f
+    la   t1, g
+    lw   t2, 0(t1)
+    sw   t2, 0(t0)
+    ${fence}
+    jal  ra, f
+    slli a0, a0, 1
+    add  a0, a0, s1
+    slli a0, a0, 16
+    li   t1, 0x3333
+    add  t1, t1, a0
+    li   t0, 0x100000
+    sw   t1, 0(t0)
+  rest:
+    j    rest
+  f:
+    addi a0, zero, 1
+    jalr zero, 0(ra)
+  g:
+    addi a0, zero, 2
+    jalr zero, 0(ra)
+  `;
+
+  it.each([
+    ['fence.i', 5],
+    ['sfence.vma zero, zero', 5],
+    ['nop', 3],
+  ])('is seen after %s as it was or is', async (fence, code) => {
+    const { exit } = await run({ image: program(overwritten(fence)) });
+    expect(exit.code).toBe(code);
   });
 });
 

@@ -14,6 +14,9 @@ const { CORDON_LINUX, CORDON_INITRD } = process.env;
 const hasFiles = CORDON_LINUX !== undefined && CORDON_INITRD !== undefined;
 if (!hasFiles) console.log('skipped: Linux is not booted without CORDON_LINUX and CORDON_INITRD');
 
+/** Busybox asks where the cursor is once it has prompted. */
+// oxlint-disable-next-line no-control-regex
+const PROMPT = /[#$] (?:\x1b\[6n)?$/;
 const MIB = 2 ** 20;
 
 /** Types a line whenever the shell asks for one. */
@@ -29,14 +32,14 @@ async function shell(
     firmware: { mechanism: 'none' },
     bootargs: 'console=ttyS0',
     mode: { kind: 'parallel' },
-    seconds: 110,
+    seconds: 280,
   });
   const waiting = [...lines];
   let printed = '';
   let seen = 0;
   session.onOutput((bytes) => {
     printed += new TextDecoder('latin1').decode(bytes);
-    const prompt = printed.search(/[#$] $/);
+    const prompt = printed.search(PROMPT);
     if (prompt < seen) return;
     seen = printed.length;
     const line = waiting.shift();
@@ -60,6 +63,6 @@ describe.skipIf(!hasFiles)('Linux', () => {
       expect(printed).not.toMatch(/Kernel panic|BUG:|WARNING:|rcu: INFO/);
       expect(exit).toEqual({ reason: 'power-off', code: 0 });
     },
-    120_000,
+    300_000,
   );
 });

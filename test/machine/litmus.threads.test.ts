@@ -28,16 +28,23 @@ const LAYOUT: LitmusLayout = {
 };
 const codeOf = (hart: number): number => RAM_BASE + hart * 0x1000;
 
+/** Interpreted, and translated after a hundred of the rounds. */
+const KINDS = [
+  ['interpreted', {}],
+  ['translated', { jitAfter: 100 }],
+] as const;
+
 let machine: Machine;
 let workers: Worker[] = [];
 
-beforeAll(async () => {
+async function start(code: (typeof KINDS)[number][1]): Promise<void> {
   const parts = createMachine({
     harts: HARTS,
     ramBytes: 16 << 20,
     deterministic: false,
     hasKeys: false,
     monitorBytes: 4096,
+    ...code,
   });
   machine = attachMachine(parts);
   workers = Array.from(
@@ -46,8 +53,7 @@ beforeAll(async () => {
       new Worker(new URL('litmus-worker.ts', import.meta.url), { workerData: { parts, id } }),
   );
   await Promise.all(workers.map((worker) => once(worker, 'message')));
-});
-afterAll(() => Promise.all(workers.map((worker) => worker.terminate())));
+}
 
 /** Runs a program a hart, all at once, until every one has parked. */
 async function runAll(programs: readonly Uint32Array<ArrayBuffer>[]): Promise<void> {
@@ -72,7 +78,10 @@ async function observe(shape: LitmusShape): Promise<LitmusResult> {
   return judge(shape, machine.bytes.subarray(at, at + litmusResultBytes(ROUNDS)), ROUNDS);
 }
 
-describe('real harts on real threads', () => {
+describe.each(KINDS)('real harts on real threads, their code %s', (_kind, code) => {
+  beforeAll(() => start(code));
+  afterAll(() => Promise.all(workers.map((worker) => worker.terminate())));
+
   it.each(LITMUS_SHAPES.map((shape) => [shape.name, shape] as const))(
     '%s ends as RVWMO allows',
     async (_, shape) => {

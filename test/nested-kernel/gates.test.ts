@@ -185,6 +185,8 @@ describe.skipIf(TOOLCHAIN === null).each(SEPARATIONS)('%s', (mechanism) => {
       ['a write of satp', PROBE.SATP],
       ['sfence.vma', PROBE.SFENCE],
       ['a write of stimecmp', PROBE.STIMECMP],
+      // Registers of floating point would carry values past gates.
+      ['a floating-point register, though FS is set first,', PROBE.FLOAT],
     ])('%s inside of a domain stops it', async (_, probe) => {
       const outcome = await run([
         interruptsOn(false),

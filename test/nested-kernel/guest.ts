@@ -84,6 +84,7 @@ export const PROBE = {
   USER_MODE: 14,
   RETURN_ELSEWHERE: 15,
   LOG_SECRET: 16,
+  FLOAT: 17,
 } as const;
 /** errno of `on fault fail EIO`, as the caller sees it. */
 export const EIO = -5;

@@ -5,7 +5,7 @@
  * kernel, script, seed and TLB give the same counts.
  */
 import { COUNTERS } from '../../machine/core/hart-block.ts';
-import { writeCpio } from '../../policy/cpio.ts';
+import { withFile } from '../../policy/cpio.ts';
 import type { MechanismName } from '../../policy/contexts.ts';
 import type { Bundled } from '../bundled.ts';
 import { difference, type Counts, type Preset } from '../cost-model.ts';
@@ -147,17 +147,4 @@ function countsOf(session: Session): Counts {
   return Object.fromEntries(
     COUNTERS.map((name) => [name, readers.reduce((sum, read) => sum + read(name), 0)]),
   ) as unknown as Counts;
-}
-
-/**
- * An archive with one more file. The kernel stops at the first trailer, so the file goes in front, in an
- * archive that ends where its own trailer begins.
- */
-function withFile(archive: Uint8Array, path: string, text: string): Uint8Array {
-  const own = writeCpio([{ path, bytes: new TextEncoder().encode(text), isExecutable: false }]);
-  const end = own.length - writeCpio([]).length;
-  const both = new Uint8Array(end + archive.length);
-  both.set(own.subarray(0, end));
-  both.set(archive, end);
-  return both;
 }

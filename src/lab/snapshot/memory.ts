@@ -28,6 +28,7 @@ export function savedParts(plan: MemoryPlan): Part[] {
   return [
     { start: plan.devices, sizeBytes: BoardState.sizeBytes },
     { start: plan.monitor, sizeBytes: plan.monitorBytes },
+    { start: plan.reservations, sizeBytes: plan.hartAreas - plan.reservations },
     ...harts.map((start) => ({ start, sizeBytes: HartBlock.sizeBytes })),
     ...modelParts(plan),
     { start: plan.ram, sizeBytes: plan.ramBytes },

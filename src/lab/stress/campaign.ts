@@ -6,9 +6,10 @@
  */
 import type { Counter } from '../../machine/core/hart-block.ts';
 import { memoryDrive } from '../../machine/devices/drive.ts';
+import { BY_VALUE, type ReservationSpec } from '../../machine/reservation-spec.ts';
 import type { MechanismName } from '../../policy/contexts.ts';
 import type { Bundled } from '../bundled.ts';
-import type { RunResult } from '../run-result.ts';
+import type { AbaResult, RunResult } from '../run-result.ts';
 import { Session, type SessionMode } from '../session.ts';
 import { readGuestReport, type StressorReport } from './guest-report.ts';
 import { audit, auditRunning, type Finding } from './invariants.ts';
@@ -23,6 +24,8 @@ export interface StressSpec {
   readonly deterministic: boolean;
   /** False: a parallel run interprets all code. */
   readonly jit?: boolean;
+  /** How LR/SC is done; by value if it is not said. */
+  readonly reservations?: ReservationSpec;
   /** Only these stressors; all if empty. */
   readonly only?: readonly string[];
 }
@@ -42,6 +45,8 @@ export interface StressRun extends Required<StressSpec> {
   readonly escapes: number;
   /** Times that the tables were looked at while harts ran. */
   readonly audits: number;
+  /** Null if nobody looked for them. */
+  readonly aba: AbaResult | null;
   readonly stressors: readonly StressorReport[];
   /** On the machine's clock, boot included. */
   readonly machineSeconds: number;
@@ -73,6 +78,7 @@ export async function runStress(bundled: Bundled, spec: StressSpec): Promise<Str
     ramBytes: ramBytes(spec.harts),
     image: bundled.image,
     mode: modeOf(spec),
+    ...(spec.reservations === undefined ? {} : { reservations: spec.reservations }),
     firmware: { mechanism: spec.mechanism, contexts: bundled.contexts },
     initrd: bundled.initrd,
     drive: memoryDrive(new SharedArrayBuffer(DISK_BYTES)),
@@ -120,12 +126,15 @@ export function commandOf({
   seconds,
   deterministic,
   jit = true,
+  reservations = BY_VALUE,
   only = [],
 }: StressSpec): string {
   return [
     `cordon stress --harts ${harts} --mechanism ${mechanism} --seconds ${seconds} --seed ${seed}`,
     ...(deterministic ? ['--deterministic'] : []),
     ...(jit ? [] : ['--jit off']),
+    ...(reservations.mode === 'value' ? [] : [`--reservations ${reservations.mode}`]),
+    ...(reservations.detectsAba ? ['--detect-aba'] : []),
     ...(only.length === 0 ? [] : [`--only ${only.join(',')}`]),
   ].join(' ');
 }
@@ -164,6 +173,8 @@ function summarize(
   return {
     ...spec,
     jit: spec.jit ?? true,
+    reservations: spec.reservations ?? BY_VALUE,
+    aba: result.aba,
     only: spec.only ?? [],
     ok: failures.length === 0 && escapes === 0,
     ...counts,

@@ -38,7 +38,7 @@ import {
 import { EXIT, OPERATIONS, type Exit, type Instruction, type Meaning } from '../isa/table.ts';
 import { ROUND, ROUND_DYNAMIC } from '../fp/format.ts';
 import { FLOAT_EXPORTS, floatFunctions } from '../fp/library.ts';
-import { CAUSE, MSTATUS_BITS, SSTATUS_MASK } from '../csr-numbers.ts';
+import { CAUSE, ENVCFG, MSTATUS_BITS, SSTATUS_MASK } from '../csr-numbers.ts';
 import {
   csrIndex,
   DATA_TLB_ENTRIES,
@@ -50,9 +50,16 @@ import {
   Record16,
   Region,
   REGION_END,
+  type CsrCell,
 } from './hart-block.ts';
 import { MODEL_KIND, modelFunctions } from './tlb-model.ts';
-import { countTrap, pendingInterrupts, TRAP_FUNCTIONS, trapFunctions } from './traps.ts';
+import {
+  countTrap,
+  OBSERVER_IMPORTS,
+  pendingInterrupts,
+  TRAP_FUNCTIONS,
+  trapFunctions,
+} from './traps.ts';
 
 /** Operation numbers below the ISA's own. An undecoded record is all zero. */
 export const OPERATION = {
@@ -90,11 +97,15 @@ export interface CoreOptions {
    * limit is looked at where control flow joins only.
    */
   readonly exact: boolean;
+  /** LR and SC leave the core: somebody keeps books of stores (reservations.ts). */
+  readonly tracksReservations?: boolean;
   /**
    * Counts where control flow joins, asks for a translation of what is reached so often, and calls it
    * from then on. Never together with `exact`.
    */
   readonly hotAfter?: number;
+  /** Tells the host of every trap and every return from one (OBSERVER_IMPORTS). */
+  readonly isObserved?: boolean;
 }
 
 /** Takes the hart and how many instructions it may retire; returns a REGION_END. */
@@ -144,11 +155,12 @@ const MSTATUS = at.csr + 8 * csrIndex.mstatus;
 export function generateCore(options: CoreOptions): Uint8Array<ArrayBuffer> {
   return encodeModule({
     memoryPages: options.memoryPages,
+    ...(options.isObserved === true ? { imports: OBSERVER_IMPORTS } : {}),
     functions: [
       ...multiplyHelpers(),
       ...sharedCellHelpers(),
       ...floatFunctions(),
-      ...trapFunctions(),
+      ...trapFunctions(options.isObserved === true),
       ...(options.exact ? modelFunctions() : []),
       runFunction(options),
     ],
@@ -168,7 +180,7 @@ export function generateCore(options: CoreOptions): Uint8Array<ArrayBuffer> {
 }
 
 /** High halves of 64 x 64 bit products, from four 32 x 32 bit ones. */
-function multiplyHelpers(): FunctionBuilder[] {
+export function multiplyHelpers(): FunctionBuilder[] {
   const low32 = i64.const(0xffffffff);
   const by32 = i64.const(32);
 
@@ -472,7 +484,7 @@ function runFunction(options: CoreOptions): FunctionBuilder {
       ...leaveAt(miss),
     ]),
     ...modelTouch(tag === 'readTag' ? MODEL_KIND.LOAD : MODEL_KIND.STORE, address),
-    set(host, i32.add(load('i32', 4, false, entry, DataEntry.offset.page), i32.wrap(tagged))),
+    set(host, i32.add(load('i32', 4, false, entry, DataEntry.offset.addend), i32.wrap(address))),
   ];
   /** The same for an atomic access, which must be aligned: the caller raises what is not. */
   const translateAtomic = (tag: 'readTag' | 'writeTag', bytes: 4 | 8, miss: Exit): Stmt[] => [
@@ -536,6 +548,8 @@ function runFunction(options: CoreOptions): FunctionBuilder {
       case 'floatLoad':
       case 'floatStore':
         return floatHandler(meaning);
+      case 'zeroBlock':
+        return zeroBlockHandler(meaning.bytes);
       case 'exit':
         return exitHandler(meaning.reason);
     }
@@ -576,6 +590,35 @@ function runFunction(options: CoreOptions): FunctionBuilder {
       default:
         return [set(pc, currentPc), ...leave(reason, count)];
     }
+  };
+
+  const zeroBlockHandler = (bytes: number): Stmt[] => {
+    const allows = (name: CsrCell): Expr =>
+      i32.and(
+        i32.shr_u(
+          load('i32', 4, false, hart, at.csr + 8 * csrIndex[name]),
+          i32.const(Math.log2(ENVCFG.CBZE)),
+        ),
+        i32.const(1),
+      );
+    const is = (privilege: number): Expr => i32.eq(mode, i32.const(privilege));
+    return [
+      unlikely(
+        i32.eqz(
+          i32.or(
+            is(PRIVILEGE.M),
+            i32.and(allows('menvcfg'), i32.or(is(PRIVILEGE.S), allows('senvcfg'))),
+          ),
+        ),
+        illegal(),
+      ),
+      set(address, readRegister('rs1')),
+      // A block lies within its page: one byte of it is as good as all.
+      ...translate('writeTag', 1, EXIT.STORE_MISS),
+      set(host, i32.and(host, i32.const(-bytes))),
+      ...Array.from({ length: bytes / 8 }, (_, n) => store('i64', 8, host, i64.const(0), 8 * n)),
+      ...advance,
+    ];
   };
 
   const { FS } = MSTATUS_BITS;
@@ -657,6 +700,11 @@ function runFunction(options: CoreOptions): FunctionBuilder {
     const reserved = load('i64', 8, false, hart, at.reservedAddress);
     // An SC of another width than the LR's fails: it would check less, or more, than was loaded.
     const reservation = bytes === 4 ? host : i32.or(host, i32.const(1));
+    if (options.tracksReservations === true && (meaning.kind === 'lr' || meaning.kind === 'sc'))
+      return [
+        store('i64', 8, hart, readRegister('rs1'), at.faultAddress),
+        ...leaveAt(meaning.kind === 'lr' ? EXIT.LOAD_MISS : EXIT.STORE_MISS),
+      ];
     switch (meaning.kind) {
       case 'lr':
         return [
@@ -719,6 +767,10 @@ function runFunction(options: CoreOptions): FunctionBuilder {
     const raw = record('imm', 4);
     const UXL = 2n << 32n;
     const { FS, SIE, SPIE, SPP, SUM, MXR } = MSTATUS_BITS;
+    const writable = i32.or(
+      i32.const(SSTATUS_MASK & ~FS),
+      load('i32', 4, false, hart, at.floatStatus),
+    );
     const changed = i32.xor(i32.wrap(old64), value32);
     const changes = (bits: number): Expr => i32.and(changed, i32.const(bits));
     // SD is set if both bits of FS are.
@@ -748,7 +800,7 @@ function runFunction(options: CoreOptions): FunctionBuilder {
       ]),
       set(
         value32,
-        i32.or(i32.and(value32, i32.const(SSTATUS_MASK)), i32.and(old32, i32.const(~SSTATUS_MASK))),
+        i32.or(i32.and(value32, writable), i32.and(old32, i32.xor(writable, i32.const(-1)))),
       ),
       // Whatever else sstatus has is for the CSR file, and so is what may let an interrupt in.
       unlikely(changes(~(FS | SIE | SPIE | SPP | SUM | MXR)), leaveAt(EXIT.CSR)),
@@ -856,8 +908,12 @@ function runFunction(options: CoreOptions): FunctionBuilder {
 
 /** The only entry that can translate an address in a table. */
 function tlbEntry(table: Expr, va: Expr, entries: number, entryBytes: number): Expr {
-  const index = i32.and(i32.wrap(i64.shr_u(va, i64.const(12))), i32.const(entries - 1));
-  return i32.add(table, i32.mul(index, i32.const(entryBytes)));
+  const shift = 12 - Math.log2(entryBytes);
+  const offset = i32.and(
+    i32.shr_u(i32.wrap(va), i32.const(shift)),
+    i32.const((entries - 1) * entryBytes),
+  );
+  return i32.add(table, offset);
 }
 /** The data entry that can translate an address; the core and translated regions look it up alike. */
 export const dataEntry = (table: Expr, va: Expr): Expr =>

@@ -108,19 +108,27 @@ export const REGIME_ROW_WORDS = 16;
 /** Brings SUM and MXR of mstatus to bits 2 and 3. */
 export const REGIME_FLAGS_SHIFT = 16;
 
-/** Bits of `pending`: why the core must return to its caller. */
+/** The core runs for fewer instructions than this at a time. */
+export const MOST_AT_ONCE: number = 1 << 24;
+
+/**
+ * Bits of `pending`: why the core must return to its caller. Each is more than what a hart can have left
+ * to run, so that one comparison asks for both.
+ */
 export const PENDING = {
   /** Something in `mip` changed. */
-  INTERRUPT: 1,
+  INTERRUPT: MOST_AT_ONCE,
   /** `fenceRequest` moved. */
-  FENCE: 2,
-  STOP: 4,
+  FENCE: MOST_AT_ONCE * 2,
+  STOP: MOST_AT_ONCE * 4,
   /** Look at the timer. */
-  TIMER: 8,
+  TIMER: MOST_AT_ONCE * 8,
   /** The monitor has work for this hart. */
-  MONITOR: 16,
+  MONITOR: MOST_AT_ONCE * 16,
   /** Look at the debugger's command. */
-  DEBUG: 32,
+  DEBUG: MOST_AT_ONCE * 32,
+  /** A page is watched from now on (reservations.ts): drop its write tags. */
+  WATCH: MOST_AT_ONCE * 64,
 } as const;
 
 /** Values of `state`. */
@@ -146,11 +154,16 @@ export const HartBlock = layout('HartBlock', {
     'linear-memory address reserved by LR, plus 1 if 8 bytes wide; 0 if none',
   ),
   reservedValue: i64,
+  reservationLost: i32.doc(
+    'not 0: the hart with this number less 1 has stored to it. Under the lock of the reservations',
+  ),
+  watchSeen: i32.doc('epoch of the watched pages whose write tags the owner has dropped'),
   exitIp: i32.doc('record of the instruction that made the core return'),
   fetchTlb: i32.doc('linear-memory address of the fetch entries of the present regime'),
   dataTlb: i32.doc('the same of the data entries'),
   machineTable: i32.doc('linear-memory address of the soft TLB table of M-mode; 0: none yet'),
   regimeRow: i32.doc("linear-memory address of the present view's row of `regimeRows`"),
+  floatStatus: i32.doc('the bits of mstatus.FS that can be written: all, none without misa.F'),
   isHosted: i32.doc('1: a trap to M goes to a MachineMode of the host, not to mtvec'),
   joinBias: i32.doc("added to a quarter of a record's address: its join word (see Region)"),
   fetchStamp: i32.doc('names the present fetch translations; a region is proven for it or is not'),
@@ -223,8 +236,9 @@ export const DECODED_PAGE_BYTES: number = (PARCELS_PER_PAGE + 1) * RECORD_BYTES;
 export const DataEntry = layout('DataEntry', {
   readTag: i64,
   writeTag: i64,
-  page: i32.doc('linear-memory address of the page'),
+  addend: i32.doc('the linear-memory address less the low half of the virtual one'),
   shape: i32.doc('level of the leaf in bits 0-1, SHAPE flags above; for the modelled TLB'),
+  unused: bytes(8, 8).doc('an entry is found with a shift, which wants a power of two'),
 });
 
 /**

@@ -8,7 +8,7 @@
  * leaves. EXIT.MONITOR: a trap to M was taken and M-mode is the host's. EXIT.REGIME: the soft TLB has no
  * table yet for the regime that is now in force.
  */
-import { FunctionBuilder } from '../wasm/encoder.ts';
+import { FunctionBuilder, type FunctionImport } from '../wasm/encoder.ts';
 import {
   atomicLoad,
   call,
@@ -69,14 +69,26 @@ const or = (first: Expr, ...others: Expr[]): Expr => others.reduce((a, b) => i32
 /** Names of the exported ones. */
 export const TRAP_FUNCTIONS = ['select', 'trap', 'takeInterrupt', 'mret', 'sret'] as const;
 
-export const trapFunctions = (): FunctionBuilder[] => [
+/**
+ * What an observed core tells its host: `trapped(hart, mode to, cause, its high half, tval by halves)` while pc and mode
+ * are still those of what is interrupted, and `returned(hart)` when they are those of what goes on.
+ */
+export const OBSERVER_IMPORTS: readonly FunctionImport[] = [
+  { name: 'trapped', params: ['i32', 'i32', 'i32', 'i32', 'i32', 'i32'] },
+  { name: 'returned', params: ['i32'] },
+];
+
+const tell = (isObserved: boolean, callee: 'trapped' | 'returned', ...args: Expr[]): Stmt[] =>
+  isObserved ? [{ k: 'callVoid', callee, args }] : [];
+
+export const trapFunctions = (isObserved: boolean): FunctionBuilder[] => [
   select(),
-  enter('S'),
-  enter('M'),
+  enter('S', isObserved),
+  enter('M', isObserved),
   trap(),
   takeInterrupt(),
-  mret(),
-  sret(),
+  mret(isObserved),
+  sret(isObserved),
 ];
 
 /**
@@ -169,7 +181,7 @@ const LEVELS = {
 } as const;
 
 /** `enterS` and `enterM`(hart, cause, high half of the cause, tval by halves): the trap itself (§3.1.6.1). */
-function enter(level: keyof typeof LEVELS): FunctionBuilder {
+function enter(level: keyof typeof LEVELS, isObserved: boolean): FunctionBuilder {
   const to = LEVELS[level];
   const fn = new FunctionBuilder(to.name, ['i32', 'i32', 'i32', 'i32', 'i32'], 'i32');
   const [hart, cause, causeHigh, tvalLow, tvalHigh] = [0, 1, 2, 3, 4].map((n) => fn.param(n)) as [
@@ -181,7 +193,9 @@ function enter(level: keyof typeof LEVELS): FunctionBuilder {
   ];
   const status = fn.local('i32');
   const base = fn.local('i64');
+  const privilege = i32.const(to.privilege);
   fn.body = [
+    ...tell(isObserved, 'trapped', hart, privilege, cause, causeHigh, tvalLow, tvalHigh),
     set(status, word(hart, cell('mstatus'))),
     setPair(hart, cell(to.epc), pair(hart, at.pc)),
     setWord(hart, cell(to.cause), cause),
@@ -197,7 +211,7 @@ function enter(level: keyof typeof LEVELS): FunctionBuilder {
         ifSet(status, to.enable, to.previousEnable),
       ),
     ),
-    setWord(hart, at.mode, i32.const(to.privilege)),
+    setWord(hart, at.mode, privilege),
     ...(level === 'M' ? [when(word(hart, at.isHosted), [ret(i32.const(EXIT.MONITOR))])] : []),
     // Mode 1 (vectored) adds four times the cause, for interrupts.
     set(base, pair(hart, cell(to.vector))),
@@ -293,7 +307,7 @@ const goOnInterruptible = (hart: Expr, next: Local): Stmt[] => [
 ];
 
 /** `mret(hart)` (§3.3.2). */
-function mret(): FunctionBuilder {
+function mret(isObserved: boolean): FunctionBuilder {
   const fn = new FunctionBuilder('mret', ['i32'], 'i32');
   const hart = fn.param(0);
   const status = fn.local('i32');
@@ -312,13 +326,14 @@ function mret(): FunctionBuilder {
     ),
     setWord(hart, at.mode, previous),
     setPair(hart, at.pc, i64.and(pair(hart, cell('mepc')), i64.const(-2))),
+    ...tell(isObserved, 'returned', hart),
     ...goOnInterruptible(hart, status),
   ];
   return fn;
 }
 
 /** `sret(hart)` (§3.3.2). */
-function sret(): FunctionBuilder {
+function sret(isObserved: boolean): FunctionBuilder {
   const fn = new FunctionBuilder('sret', ['i32'], 'i32');
   const hart = fn.param(0);
   const status = fn.local('i32');
@@ -332,6 +347,7 @@ function sret(): FunctionBuilder {
     ),
     setWord(hart, at.mode, ifSet(status, SPP, PRIVILEGE.S)),
     setPair(hart, at.pc, i64.and(pair(hart, cell('sepc')), i64.const(-2))),
+    ...tell(isObserved, 'returned', hart),
     ...goOnInterruptible(hart, status),
   ];
   return fn;

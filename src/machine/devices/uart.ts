@@ -98,6 +98,7 @@ type UartFields = {
   raised: Field<Word32>;
   rxFirst: Field<Word32>;
   rxCount: Field<Word32>;
+  polls: Field<Word32>;
   rxFifo: Field<Uint8Array>;
   input: Field<View<ByteRingFields>>;
   output: Field<View<ByteRingFields>>;
@@ -122,6 +123,7 @@ export const UartState: Layout<UartFields> = layout('UartState', {
   raised: i32.doc('The level last given to the PLIC.'),
   rxFirst: i32,
   rxCount: i32,
+  polls: i32.doc('1 if the last access was a look at LSR or took a byte: somebody polls.'),
   rxFifo: bytes(FIFO_BYTES),
   input: inputRing.doc('Produced by the console, consumed by the UART.'),
   output: outputRing.doc('Produced by the UART, consumed by the console.'),
@@ -162,8 +164,9 @@ export class Uart implements Device {
   reset(): void {
     const { lock, ier, fcr, lcr, mcr, scr, overrun, modemDelta, ...state } = this.#state;
     for (const word of [lock, ier, fcr, lcr, mcr, scr, overrun, modemDelta]) word.store(0);
-    const { thrInterrupt, stalled, dropped, raised, rxFirst, rxCount, dll, dlm } = state;
-    for (const word of [thrInterrupt, stalled, dropped, raised, rxFirst, rxCount]) word.store(0);
+    const { thrInterrupt, stalled, dropped, raised, rxFirst, rxCount, polls, dll, dlm } = state;
+    for (const word of [thrInterrupt, stalled, dropped, raised, rxFirst, rxCount, polls])
+      word.store(0);
     dll.store(2);
     dlm.store(0);
     this.#input.reset();
@@ -203,11 +206,23 @@ export class Uart implements Device {
   }
 
   load(offset: number): number {
-    return this.#exclusive(() => this.#read(offset), offset === RBR || offset === LSR);
+    const { polls, rxCount } = this.#state;
+    return this.#exclusive(
+      () => {
+        const takes = offset === RBR && rxCount.load() > 0;
+        const value = this.#read(offset);
+        polls.store(takes || offset === LSR ? 1 : 0);
+        return value;
+      },
+      () => offset === LSR && polls.load() === 1,
+    );
   }
 
   store(offset: number, _sizeBytes: Width, value: number): void {
-    this.#exclusive(() => this.#write(offset, value));
+    this.#exclusive(() => {
+      this.#write(offset, value);
+      this.#state.polls.store(0);
+    });
   }
 
   #read(offset: number): number {
@@ -297,8 +312,9 @@ export class Uart implements Device {
   }
 
   /**
-   * Lets the line deliver, but only to somebody who listens: what is typed before a driver is ready
-   * would be lost when it sets its FIFOs up.
+   * Lets the line deliver, but only to somebody who listens, by interrupt or by looking again and again:
+   * what is typed before a driver is ready would be lost when it sets its FIFOs up and, as Linux does,
+   * looks at LSR and reads RBR once for luck.
    */
   #refill(polls: boolean): void {
     if (this.#isLooped()) return;
@@ -406,12 +422,12 @@ export class Uart implements Device {
   }
 
   /** Runs a register access under the lock; then lets the line deliver and drives the interrupt. */
-  #exclusive<Result>(access: () => Result, polls = false): Result {
+  #exclusive<Result>(access: () => Result, isPoll = (): boolean => false): Result {
     acquire(this.#state.lock);
     try {
-      this.#refill(polls);
+      this.#refill(isPoll());
       const result = access();
-      this.#refill(polls);
+      this.#refill(false);
       const level = this.#interrupt() === IIR_NONE ? 0 : 1;
       if (this.#state.raised.exchange(level) !== level) {
         if (level === 1) this.#interrupts.raise(UART_SOURCE);

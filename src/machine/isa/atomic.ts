@@ -1,6 +1,6 @@
-/** A: vol. I (20250508) §14. */
+/** A: vol. I (20250508) §14; and Zawrs, "Wait-on-Reservation-Set instructions", ibid. */
 import { choose, i32, i64, operand, type AtomicRmw, type Expr } from '../wasm/ir.ts';
-import type { Instruction } from './instruction.ts';
+import { EXIT, type Instruction } from './instruction.ts';
 import { full } from './formats.ts';
 
 /** A-extension encodings ignore aq and rl: every atomic access of the host is sequentially consistent. */
@@ -36,6 +36,10 @@ const amoSelect = (
     });
   });
 
+/** Encodings: whoever waits tells them apart by them. */
+export const WRS_NTO = 0x00d00073;
+const WRS_STO = 0x01d00073;
+
 export const ATOMIC: readonly Instruction[] = [
   ...([4, 8] as const).flatMap((bytes) => [
     full('lr' + suffix(bytes), 'LOAD_RESERVED', 'rd,(rs1)', amoCode(0x02, bytes), MASK_LR, {
@@ -65,5 +69,21 @@ export const ATOMIC: readonly Instruction[] = [
     0x1c,
     (a, b) => i32.lt_u(b, a),
     (a, b) => i64.lt_u(b, a),
+  ),
+
+  // Zawrs: without a time-out, and with a short one.
+  ...[
+    ['wrs.nto', WRS_NTO],
+    ['wrs.sto', WRS_STO],
+  ].map(([name, match]) =>
+    full(
+      name as string,
+      'NONE',
+      'none',
+      match as number,
+      0xffffffff,
+      { kind: 'exit', reason: EXIT.WRS },
+      { raw: true },
+    ),
   ),
 ];

@@ -1,6 +1,29 @@
-/** Cache management: Zicbop ("CMO" Extensions for Base Cache Management Operation ISA, vol. I, 20250508). */
-import type { Instruction, StandIn } from './instruction.ts';
-import { fixed, reg, signedBits } from './formats.ts';
+/**
+ * Zicbom, Zicboz and Zicbop: "CMO" Extensions for Base Cache Management Operation ISA, vol. I (20250508).
+ *
+ * There is no cache to manage: cleaning, flushing and invalidating check what they have to, and that is all.
+ */
+import { EXIT, type Instruction, type Meaning, type StandIn } from './instruction.ts';
+import { fixed, full, reg, signedBits } from './formats.ts';
+
+/** A cache block, for all of them; the device tree says so too. */
+export const CACHE_BLOCK_BYTES = 64;
+
+/** funct12 of the operations; whoever checks them outside of the core tells them apart by it. */
+export const CBO = { INVAL: 0, CLEAN: 1, FLUSH: 2, ZERO: 4 } as const;
+
+const cbo = (name: string, funct12: number, meaning: Meaning): Instruction =>
+  full(`cbo.${name}`, 'BLOCK', '(rs1)', (funct12 << 20) | (2 << 12) | 0x0f, 0xfff07fff, meaning, {
+    raw: true,
+  });
+const managed: Meaning = { kind: 'exit', reason: EXIT.CACHE_BLOCK };
+
+export const CACHE: readonly Instruction[] = [
+  cbo('inval', CBO.INVAL, managed),
+  cbo('clean', CBO.CLEAN, managed),
+  cbo('flush', CBO.FLUSH, managed),
+  cbo('zero', CBO.ZERO, { kind: 'zeroBlock', bytes: CACHE_BLOCK_BYTES }),
+];
 
 const MASK_PREFETCH = 0x01f07fff;
 

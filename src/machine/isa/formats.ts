@@ -54,6 +54,7 @@ export const FORMATS = {
   U: { rd: reg(7), imm: signedBits([12, 20, 12]) },
   J: { rd: reg(7), imm: signedBits([21, 10, 1], [20, 1, 11], [12, 8, 12], [31, 1, 20]) },
   LOAD_RESERVED: { rd: reg(7), rs1: reg(15) },
+  BLOCK: { rs1: reg(15) },
   UNARY: { rd: reg(7), rs1: reg(15) },
   FLOAT: { rd: reg(7), rs1: reg(15), rs2: reg(20), rm: bits([12, 3, 0]) },
   FLOAT_UNARY: { rd: reg(7), rs1: reg(15), rm: bits([12, 3, 0]) },

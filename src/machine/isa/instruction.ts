@@ -46,6 +46,10 @@ export const EXIT = {
   REGIME: 22,
   /** Trap after trap was taken and next to nothing retired: the limit may never be reached. */
   STUCK: 23,
+  /** An operation on a cache block that changes nothing here, but may not be allowed. */
+  CACHE_BLOCK: 24,
+  /** Wait until the reservation set may have been written. */
+  WRS: 25,
 } as const;
 export type Exit = (typeof EXIT)[keyof typeof EXIT];
 
@@ -81,6 +85,11 @@ export type Meaning =
   | { readonly kind: 'floatLoad'; readonly bytes: 4 | 8 }
   /** The low bytes of f[rs2] to memory. */
   | { readonly kind: 'floatStore'; readonly bytes: 4 | 8 }
+  /**
+   * Zeroes the aligned block of `bytes` that x[rs1] points into. Illegal below M if menvcfg.CBZE is clear, and
+   * in U if senvcfg.CBZE is. The exit kinds with reason CACHE_BLOCK or WRS have checks of their own.
+   */
+  | { readonly kind: 'zeroBlock'; readonly bytes: 64 }
   | { readonly kind: 'exit'; readonly reason: Exit };
 
 /** Where an operand's bits lie: pieces [instruction bit, width, value bit]. */
@@ -111,6 +120,7 @@ export type Syntax =
   | 'rd,rs1,imm'
   | 'rd,imm(rs1)'
   | 'imm(rs1)'
+  | '(rs1)'
   | 'rs2,imm(rs1)'
   | 'rs1,rs2,target'
   | 'rd,target'

@@ -9,7 +9,7 @@
 import { ATOMIC } from './atomic.ts';
 import { BASE } from './base.ts';
 import { BITS } from './bits.ts';
-import { PREFETCHES } from './cache.ts';
+import { CACHE, PREFETCHES } from './cache.ts';
 import { COMPRESSED } from './compressed.ts';
 import { FLOAT } from './float.ts';
 import type { Instruction } from './instruction.ts';
@@ -24,6 +24,7 @@ export const OPERATIONS: readonly Instruction[] = [
   ...ATOMIC,
   ...BITS,
   ...FLOAT,
+  ...CACHE,
 ];
 
 const BY_NAME = new Map(OPERATIONS.map((instruction) => [instruction.name, instruction]));

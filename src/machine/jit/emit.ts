@@ -8,9 +8,11 @@
  *
  * No byte depends on the hart: other harts make the same module, which the engine then compiles once.
  */
-import { dataEntry } from '../core/generate.ts';
-import { DataEntry, HartBlock, REGION_END } from '../core/hart-block.ts';
-import { plainCsr } from '../csr-numbers.ts';
+import { dataEntry, multiplyHelpers } from '../core/generate.ts';
+import { csrIndex, DataEntry, HartBlock, REGION_END } from '../core/hart-block.ts';
+import { MSTATUS_BITS, plainCsr } from '../csr-numbers.ts';
+import { ROUND, ROUND_DYNAMIC } from '../fp/format.ts';
+import { floatFunctions } from '../fp/library.ts';
 import { EXIT, type Meaning } from '../isa/instruction.ts';
 import { encodeModule, FunctionBuilder, type FunctionImport } from '../wasm/encoder.ts';
 import {
@@ -20,6 +22,7 @@ import {
   block as blockOf,
   br,
   call,
+  choose,
   fence,
   i32,
   i64,
@@ -39,25 +42,35 @@ import {
 } from '../wasm/ir.ts';
 import type { Instruction } from './code.ts';
 import type { Block, Edge } from './discover.ts';
+import { groupAccesses, type AccessGroup } from './groups.ts';
 import type { Shape } from './structure.ts';
 
 /** Argument of the imported `fill`: the width of the access, and this if it is a store. */
 export const FILL_STORE = 16;
 
-/** What a region imports: `fill` of its hart, the rest from the core. */
-export const IMPORTS: readonly FunctionImport[] = [
-  /** Makes the TLB translate `faultAddress`; not 0 if it cannot. */
-  { name: 'fill', params: ['i32'], result: 'i32' },
-  { name: 'mulh', params: ['i64', 'i64'], result: 'i64' },
-  { name: 'mulhsu', params: ['i64', 'i64'], result: 'i64' },
-  { name: 'mulhu', params: ['i64', 'i64'], result: 'i64' },
-];
+/** Of the hart: makes the TLB translate `faultAddress`; not 0 if it cannot. */
+const FILL: FunctionImport = { name: 'fill', params: ['i32'], result: 'i32' };
+/** What meanings call, from the core; made when it is first asked for. */
+let helpers: ReadonlyMap<string, FunctionImport> | undefined;
+const helperNamed = (name: string): FunctionImport => {
+  helpers ??= new Map([...multiplyHelpers(), ...floatFunctions()].map((fn) => [fn.name, fn]));
+  const helper = helpers.get(name);
+  if (helper === undefined) throw new Error(`no helper '${name}'`);
+  return helper;
+};
+
+type AtomicMeaning = Extract<
+  Meaning,
+  { kind: 'lr' | 'sc' } | { kind: 'amo' } | { kind: 'amoLoop' }
+>;
 
 const at = HartBlock.offset;
-const HALF = i32.const(-0x80000000);
 
-/** Whether this file can say what an instruction means; if not, the interpreter executes it. */
-export function canTranslate({ decoded, raw }: Instruction): boolean {
+/**
+ * Whether this file can say what an instruction means; if not, the interpreter executes it.
+ * @param tracksReservations LR and SC are the hart's (reservations.ts)
+ */
+export function canTranslate({ decoded, raw }: Instruction, tracksReservations: boolean): boolean {
   const { meaning } = decoded.instruction;
   switch (meaning.kind) {
     case 'compute':
@@ -68,7 +81,13 @@ export function canTranslate({ decoded, raw }: Instruction): boolean {
     case 'fence':
     case 'amo':
     case 'amoLoop':
+    case 'float':
+    case 'floatLoad':
+    case 'floatStore':
       return true;
+    case 'lr':
+    case 'sc':
+      return !tracksReservations;
     case 'exit':
       return meaning.reason === EXIT.CSR && plainCsr(raw) !== undefined;
     default:
@@ -79,11 +98,15 @@ export function canTranslate({ decoded, raw }: Instruction): boolean {
 /** The bytes of a region's module. */
 export function emitRegion(shape: Shape, memoryPages: number): Uint8Array<ArrayBuffer> {
   const fn = new FunctionBuilder('region', ['i32', 'i32'], 'i32');
-  new RegionWriter(fn, shape).write();
-  return encodeModule({ memoryPages, imports: IMPORTS, functions: [fn], exports: ['region'] });
+  const writer = new RegionWriter(fn, shape);
+  writer.write();
+  const imports = [FILL, ...writer.helpers.values()];
+  return encodeModule({ memoryPages, imports, functions: [fn], exports: ['region'] });
 }
 
 class RegionWriter {
+  /** Those that the region calls. */
+  readonly helpers = new Map<string, FunctionImport>();
   readonly #fn: FunctionBuilder;
   readonly #shape: Shape;
   readonly #hart: Local;
@@ -93,11 +116,15 @@ class RegionWriter {
   #written = 0;
   readonly #tlb: Local;
   readonly #address: Local;
-  readonly #tagged: Local;
   readonly #entry: Local;
   readonly #pc: Local;
   readonly #end: Local;
   readonly #target: Local;
+  /** Where the groups of the present block are in linear memory. */
+  readonly #groupHosts: Local[] = [];
+  /** Within the present block: mstatus.FS was found not to be Off, and was set to Dirty. */
+  #floatIsOn = false;
+  #floatIsDirty = false;
   readonly #out = label('out');
   readonly #labels: Label[];
   readonly #dispatch = label('dispatch');
@@ -110,7 +137,6 @@ class RegionWriter {
     this.#left = fn.param(1);
     this.#tlb = fn.local('i32');
     this.#address = fn.local('i64');
-    this.#tagged = fn.local('i64');
     this.#entry = fn.local('i32');
     this.#pc = fn.local('i64');
     this.#end = fn.local('i32');
@@ -195,8 +221,20 @@ class RegionWriter {
     const counted = body.length + ('at' in end ? 1 : 0);
     const code: Stmt[] = [];
     if (counted > 0) code.push(set(this.#left, i32.sub(this.#left, i32.const(counted))));
-    for (const [n, instruction] of body.entries())
-      this.#instruction(instruction, counted - n, code);
+    this.#floatIsOn = false;
+    this.#floatIsDirty = false;
+    const groups = groupAccesses(body);
+    const begun = new Set<AccessGroup>();
+    for (const [n, instruction] of body.entries()) {
+      const group = groups[n];
+      if (group === undefined) {
+        this.#instruction(instruction, counted - n, code);
+        continue;
+      }
+      if (!begun.has(group)) code.push(...this.#translateGroup(group));
+      begun.add(group);
+      this.#grouped(instruction, group, counted - n, code);
+    }
     this.#finish(block, code);
     return code;
   }
@@ -255,8 +293,9 @@ class RegionWriter {
     const back = order <= from.order;
     const poll: Stmt[] = back
       ? [
+          // Nothing pending and something left, in one (see PENDING).
           unlikely(
-            i32.or(atomicLoad('i32', this.#hart, at.pending), i32.and(this.#left, HALF)),
+            i32.lt_s(this.#left, atomicLoad('i32', this.#hart, at.pending)),
             this.#leave(pc),
           ),
         ]
@@ -281,7 +320,7 @@ class RegionWriter {
 
   /** A meaning with the instruction's operands in place. */
   #lower(tree: Expr, instruction: Instruction): Expr {
-    const { decoded, pc, bytes } = instruction;
+    const { decoded, raw, pc, bytes } = instruction;
     switch (tree.k) {
       case 'operand':
         switch (tree.name) {
@@ -295,6 +334,16 @@ class RegionWriter {
             return i64.const(pc);
           case 'next':
             return i64.const(pc + bytes);
+          case 'frs1':
+            return this.#float(decoded.rs1);
+          case 'frs2':
+            return this.#float(decoded.rs2);
+          case 'frs3':
+            return this.#float(raw >>> 27);
+          case 'hart':
+            return this.#hart;
+          case 'rm':
+            return this.#rounding(raw);
           default:
             throw new Error(`unknown operand '${tree.name}'`);
         }
@@ -311,6 +360,10 @@ class RegionWriter {
             return i64.const(Number(first.value) + Number(second.value));
         }
         return { ...tree, args };
+      }
+      case 'call': {
+        this.helpers.set(tree.callee, helperNamed(tree.callee));
+        return { ...tree, args: tree.args.map((arg) => this.#lower(arg, instruction)) };
       }
       default:
         return { ...tree, args: tree.args.map((arg) => this.#lower(arg, instruction)) } as Expr;
@@ -362,9 +415,16 @@ class RegionWriter {
         if ((decoded.imm & both) === both) code.push(fence);
         return;
       }
+      case 'lr':
+      case 'sc':
       case 'amo':
       case 'amoLoop':
         this.#atomic(instruction, meaning, rest, code);
+        return;
+      case 'float':
+      case 'floatLoad':
+      case 'floatStore':
+        this.#floating(instruction, meaning, rest, code);
         return;
       case 'exit':
         this.#plainCsr(instruction, rest, code);
@@ -381,12 +441,12 @@ class RegionWriter {
 
   #host(): Expr {
     return i32.add(
-      load('i32', 4, false, this.#entry, DataEntry.offset.page),
-      i32.wrap(this.#tagged),
+      load('i32', 4, false, this.#entry, DataEntry.offset.addend),
+      i32.wrap(this.#address),
     );
   }
 
-  /** Finds the TLB entry of `address`, filling it if need be; the distance in its page is then in `tagged`. */
+  /** Finds the TLB entry of `address`, filling it if need be; it is in `entry`. */
   #translate(
     tag: 'readTag' | 'writeTag',
     bytes: Width,
@@ -397,26 +457,61 @@ class RegionWriter {
       load('i64', 8, false, this.#entry, DataEntry.offset[tag]),
       this.#address,
     );
+    const isMiss = i64.gt_u(distance, i64.const(4096 - bytes));
     return [
       set(this.#entry, dataEntry(this.#tlb, this.#address)),
-      set(this.#tagged, distance),
-      unlikely(i64.gt_u(this.#tagged, i64.const(4096 - bytes)), [
+      unlikely(isMiss, [
         store('i64', 8, this.#hart, this.#address, at.faultAddress),
         when(
           call('fill', 'i32', i32.const(bytes | (tag === 'writeTag' ? FILL_STORE : 0))),
           this.#giveUp(instruction, rest),
         ),
-        set(this.#tagged, distance),
       ]),
     ];
   }
 
-  #atomic(
-    instruction: Instruction,
-    meaning: Extract<Meaning, { kind: 'amo' | 'amoLoop' }>,
-    rest: number,
-    code: Stmt[],
-  ): void {
+  #groupHost({ index }: AccessGroup): Local {
+    return (this.#groupHosts[index] ??= this.#fn.local('i32'));
+  }
+
+  /** Looks the first byte of a group up; its linear-memory address, or 0 if the TLB does not hold it all. */
+  #translateGroup(group: AccessGroup): Stmt[] {
+    const base = this.#read(group.base);
+    const host = this.#groupHost(group);
+    const tag = group.isStore ? 'writeTag' : 'readTag';
+    const distance = i64.xor(
+      load('i64', 8, false, this.#entry, DataEntry.offset[tag]),
+      this.#address,
+    );
+    return [
+      set(this.#address, group.from === 0 ? base : i64.add(base, i64.const(group.from))),
+      set(this.#entry, dataEntry(this.#tlb, this.#address)),
+      set(host, this.#host()),
+      unlikely(i64.gt_u(distance, i64.const(4096 - (group.to - group.from))), [
+        set(host, i32.const(0)),
+      ]),
+    ];
+  }
+
+  /** A member of a group: at its distance from the group's address, or on its own. */
+  #grouped(instruction: Instruction, group: AccessGroup, rest: number, code: Stmt[]): void {
+    const { decoded } = instruction;
+    const { meaning } = decoded.instruction;
+    const host = this.#groupHost(group);
+    const offset = decoded.imm - group.from;
+    const alone: Stmt[] = [];
+    this.#instruction(instruction, rest, alone);
+    const together =
+      meaning.kind === 'store'
+        ? store('i64', meaning.bytes, host, this.#read(decoded.rs2), offset)
+        : meaning.kind === 'load'
+          ? this.#writeRd(instruction, load('i64', meaning.bytes, meaning.signed, host, offset))
+          : undefined;
+    if (together === undefined) throw new Error('no access, and in a group');
+    code.push(unlikely(i32.eqz(host), alone, [together]));
+  }
+
+  #atomic(instruction: Instruction, meaning: AtomicMeaning, rest: number, code: Stmt[]): void {
     const { bytes } = meaning;
     const t = bytes === 4 ? 'i32' : 'i64';
     const rs2 = this.#read(instruction.decoded.rs2);
@@ -428,25 +523,135 @@ class RegionWriter {
         i32.and(i32.wrap(this.#address), i32.const(bytes - 1)),
         this.#giveUp(instruction, rest),
       ),
-      ...this.#translate('writeTag', bytes, instruction, rest),
+      ...this.#translate(meaning.kind === 'lr' ? 'readTag' : 'writeTag', bytes, instruction, rest),
     );
-    if (meaning.kind === 'amo') {
-      code.push(this.#writeRd(instruction, widen(atomicRmw(t, meaning.op, this.#host(), narrow))));
+    switch (meaning.kind) {
+      case 'amo':
+        code.push(
+          this.#writeRd(instruction, widen(atomicRmw(t, meaning.op, this.#host(), narrow))),
+        );
+        return;
+      case 'amoLoop': {
+        const retry = label('retry');
+        const host = this.#fn.local('i32');
+        const old = this.#fn.local(t);
+        const value = this.#fn.local(t);
+        const result = lowerAtomic(meaning.result, old, value);
+        const seen = atomicCompareExchange(t, host, old, result);
+        code.push(
+          set(host, this.#host()),
+          set(value, narrow),
+          loop(retry, [
+            set(old, atomicLoad(t, host)),
+            when((bytes === 4 ? i32.ne : i64.ne)(seen, old), [br(retry)]),
+          ]),
+          this.#writeRd(instruction, widen(old)),
+        );
+        return;
+      }
+      default:
+        this.#reservation(instruction, meaning.kind, bytes, code);
+    }
+  }
+
+  // --- floating point; f registers stay in the hart block ---
+
+  #float(register: number): Expr {
+    return load('i64', 8, false, this.#hart, at.f + 8 * register);
+  }
+
+  /** The rounding mode: the instruction's, or frm. */
+  #rounding(raw: number): Expr {
+    const mode = (raw >>> 12) & ROUND_DYNAMIC;
+    return mode === ROUND_DYNAMIC ? load('i32', 4, false, this.#hart, at.frm) : i32.const(mode);
+  }
+
+  #floating(
+    instruction: Instruction,
+    meaning: Extract<Meaning, { kind: 'float' } | { kind: 'floatLoad' } | { kind: 'floatStore' }>,
+    rest: number,
+    code: Stmt[],
+  ): void {
+    const { decoded, raw } = instruction;
+    const { FS } = MSTATUS_BITS;
+    const status = load('i32', 4, false, this.#hart, MSTATUS);
+    if (!this.#floatIsOn) {
+      code.push(unlikely(i32.eqz(i32.and(status, i32.const(FS))), this.#giveUp(instruction, rest)));
+      this.#floatIsOn = true;
+    }
+    const write = (value: Expr): void => {
+      code.push(store('i64', 8, this.#hart, value, at.f + 8 * decoded.rd));
+      if (this.#floatIsDirty) return;
+      this.#floatIsDirty = true;
+      code.push(store('i32', 4, this.#hart, i32.or(status, i32.const(FS)), MSTATUS));
+    };
+    switch (meaning.kind) {
+      case 'float': {
+        if (meaning.rounds && ((raw >>> 12) & ROUND_DYNAMIC) === ROUND_DYNAMIC) {
+          code.push(
+            unlikely(
+              i32.gt_u(this.#rounding(raw), i32.const(ROUND.RMM)),
+              this.#giveUp(instruction, rest),
+            ),
+          );
+        }
+        const result = this.#lower(meaning.result, instruction);
+        if (meaning.to === 'f') write(result);
+        else code.push(this.#writeRd(instruction, result));
+        return;
+      }
+      case 'floatLoad': {
+        code.push(
+          set(this.#address, this.#effective(instruction)),
+          ...this.#translate('readTag', meaning.bytes, instruction, rest),
+        );
+        const loaded = load('i64', meaning.bytes, false, this.#host());
+        write(meaning.bytes === 4 ? i64.or(loaded, i64.const(BOX)) : loaded);
+        return;
+      }
+      case 'floatStore':
+        code.push(
+          set(this.#address, this.#effective(instruction)),
+          ...this.#translate('writeTag', meaning.bytes, instruction, rest),
+          store('i64', meaning.bytes, this.#host(), this.#float(decoded.rs2)),
+        );
+    }
+  }
+
+  /** LR and SC on the translated address, as the core has them. */
+  #reservation(instruction: Instruction, kind: 'lr' | 'sc', bytes: 4 | 8, code: Stmt[]): void {
+    const t = bytes === 4 ? 'i32' : 'i64';
+    const host = this.#fn.local('i32');
+    const value = this.#fn.local('i64');
+    // The width is part of what is reserved.
+    const reservation = i64.extend_u(bytes === 4 ? host : i32.or(host, i32.const(1)));
+    code.push(set(host, this.#host()));
+    if (kind === 'lr') {
+      const loaded = atomicLoad(t, host);
+      code.push(
+        set(value, bytes === 4 ? i64.extend_s(loaded) : loaded),
+        store('i64', 8, this.#hart, reservation, at.reservedAddress),
+        store('i64', 8, this.#hart, value, at.reservedValue),
+        this.#writeRd(instruction, value),
+      );
       return;
     }
-    const retry = label('retry');
-    const host = this.#fn.local('i32');
-    const old = this.#fn.local(t);
-    const value = this.#fn.local(t);
-    const swapped = atomicCompareExchange(t, host, old, lowerAtomic(meaning.result, old, value));
+    const rs2 = this.#read(instruction.decoded.rs2);
+    const expected = load('i64', 8, false, this.#hart, at.reservedValue);
+    const narrow = (wide: Expr): Expr => (bytes === 4 ? i32.wrap(wide) : wide);
+    const swapped = atomicCompareExchange(t, host, narrow(value), narrow(rs2));
     code.push(
-      set(host, this.#host()),
-      set(value, narrow),
-      loop(retry, [
-        set(old, atomicLoad(t, host)),
-        when((bytes === 4 ? i32.ne : i64.ne)(swapped, old), [br(retry)]),
-      ]),
-      this.#writeRd(instruction, widen(old)),
+      set(value, expected),
+      set(
+        value,
+        choose(
+          i64.eq(load('i64', 8, false, this.#hart, at.reservedAddress), reservation),
+          i64.extend_u((bytes === 4 ? i32.ne : i64.ne)(swapped, narrow(value))),
+          i64.const(1),
+        ),
+      ),
+      store('i64', 8, this.#hart, i64.const(0), at.reservedAddress),
+      this.#writeRd(instruction, value),
     );
   }
 
@@ -475,6 +680,9 @@ class RegionWriter {
 }
 
 const I64_ADD = 0x7c;
+const MSTATUS = at.csr + 8 * csrIndex.mstatus;
+/** Above a binary32 value in an f register. */
+const BOX = -(2 ** 32);
 
 const isZero = (tree: Expr): boolean => tree.k === 'const' && Number(tree.value) === 0;
 

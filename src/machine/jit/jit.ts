@@ -37,6 +37,7 @@ const JALR = operationNumber.get('jalr') as number;
 /** Region 0 begins nowhere: joins point to it that are not to be asked about again. */
 const NOWHERE = 0;
 const ODD_ADDRESS = 1;
+const MOST_MOVES = 8;
 
 interface LiveRegion {
   /** Word index of its join word. */
@@ -63,6 +64,8 @@ export interface JitEnvironment {
   readonly base: number;
   readonly translation: Translation;
   readonly decodeCache: DecodeCache;
+  /** LR and SC leave the core. */
+  readonly tracksReservations: boolean;
 }
 
 export class Jit {
@@ -82,11 +85,14 @@ export class Jit {
   readonly #table: WebAssembly.Table;
   readonly #firstIndex: number;
   readonly #translation: Translation;
+  readonly #tracksReservations: boolean;
   readonly #decodeCache: DecodeCache;
   readonly #imports: WebAssembly.Imports;
   readonly #memoryPages: number;
   readonly #regions: (LiveRegion | undefined)[] = [undefined];
   readonly #free: number[] = [];
+  /** By join word: how often a region there was dropped because a page of it had moved. */
+  readonly #moves = new Map<number, number>();
   #liveBytes = 0;
 
   constructor(environment: JitEnvironment) {
@@ -100,22 +106,20 @@ export class Jit {
     this.#firstIndex = core.regions.grow(MAX_REGIONS);
     this.#translation = translation;
     this.#decodeCache = decodeCache;
+    this.#tracksReservations = environment.tracksReservations;
     this.#memoryPages = plan.totalPages;
     this.#imports = {
       env: {
         memory,
+        ...(core as unknown as Record<string, WebAssembly.ExportValue>),
         fill: (kind: number) => this.#fill(kind),
-        mulh: core.mulh,
-        mulhsu: core.mulhsu,
-        mulhu: core.mulhu,
       },
     };
     this.#words[(this.#first >> 2) + REGION_VA] = ODD_ADDRESS;
-    this.reset();
   }
 
-  /** After the hart block was cleared. */
-  reset(): void {
+  /** Before the core runs: the hart block may have been cleared, or be another's. */
+  begin(): void {
     this.#words[this.#block + JOIN_BIAS] = this.#decodeCache.joinBias;
   }
 
@@ -154,7 +158,9 @@ export class Jit {
       at: (address) => reader.at(address),
       lastTarget: (address) => this.#lastTarget(reader, address),
     };
-    const { entry, instructions } = discover(source, pc, canTranslate);
+    const { entry, instructions } = discover(source, pc, (instruction) =>
+      canTranslate(instruction, this.#tracksReservations),
+    );
     if (entry.body.length === 0 && !('at' in entry.end)) return NOWHERE;
     if (!reader.isUnchanged()) return NOWHERE;
     const bytes = emitRegion(shapeOf(entry), this.#memoryPages);
@@ -197,12 +203,21 @@ export class Jit {
     }
     for (const { va, page } of region.pages) {
       if (fetchPage(this.#translation, va, this.#plan.ram) === page) continue;
-      // Found elsewhere, or not executable here. Other regimes may still have it as it was.
+      // Found elsewhere, or not executable here.
       this.#drop(slot, region);
+      this.#moved(join);
       return;
     }
     if (this.#isStale(region)) this.#drop(slot, region);
     else this.#stamp(slot);
+  }
+
+  /** A region whose pages keep changing places costs more than it saves. */
+  #moved(join: number): void {
+    const moves = (this.#moves.get(join) ?? 0) + 1;
+    if (this.#moves.size === MAX_REGIONS) this.#moves.clear();
+    this.#moves.set(join, moves);
+    if (moves >= MOST_MOVES) this.#words[join] = -this.#addressOf(NOWHERE);
   }
 
   #isStale({ pages }: LiveRegion): boolean {

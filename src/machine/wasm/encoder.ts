@@ -300,7 +300,7 @@ class BodyEncoder {
 export interface FunctionImport {
   readonly name: string;
   readonly params: readonly ValType[];
-  readonly result?: ValType;
+  readonly result?: ValType | undefined;
 }
 
 export interface ModuleSpec {

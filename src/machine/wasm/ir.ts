@@ -318,10 +318,14 @@ export const when = (
   otherwise,
   unlikely: false,
 });
-export const unlikely = (condition: Expr, body: readonly Stmt[]): Stmt => ({
+export const unlikely = (
+  condition: Expr,
+  body: readonly Stmt[],
+  otherwise: readonly Stmt[] = [],
+): Stmt => ({
   k: 'if',
   condition,
   body,
-  otherwise: [],
+  otherwise,
   unlikely: true,
 });

@@ -14,6 +14,7 @@ import {
   type Machine,
   type MachineSpec,
 } from '../../../src/machine/machine.ts';
+import type { ReservationSpec } from '../../../src/machine/reservation-spec.ts';
 import { hartBase } from '../../../src/machine/memory-plan.ts';
 import { assemble, csrNumber, registerNumber } from '../isa/assembler.ts';
 
@@ -40,6 +41,7 @@ export interface BenchOptions {
   readonly jitAfter?: number;
   readonly harts?: number;
   readonly hasKeys?: boolean;
+  readonly reservations?: ReservationSpec;
 }
 
 export class Bench {
@@ -60,6 +62,7 @@ export class Bench {
       ...(options.jitAfter === undefined ? {} : { jitAfter: options.jitAfter }),
       hasKeys: options.hasKeys ?? false,
       monitorBytes: 4096,
+      ...(options.reservations === undefined ? {} : { reservations: options.reservations }),
     };
     this.machine = attachMachine(createMachine(spec));
     const { plan } = this.machine.parts;

@@ -309,8 +309,9 @@ describe.each(CORES)('on the %s core', (_, core) => {
       ['mcounteren', ALL, 0xffffffffn],
       ['scounteren', ALL, 0xffffffffn],
       ['mcountinhibit', ALL, 5n],
-      ['menvcfg', ALL, (7n << 61n) | 1n],
-      ['senvcfg', ALL, 1n],
+      ['menvcfg', ALL, (7n << 61n) | 0xf1n],
+      ['menvcfg', 0x20n, 0n],
+      ['senvcfg', ALL, 0xf1n],
       ['satp', (8n << 60n) | (0xffffn << 44n) | 0xfffffffffffn, (8n << 60n) | ((1n << 60n) - 1n)],
       ['satp', (9n << 60n) | 5n, (9n << 60n) | 5n],
       ...[1n, 7n, 10n, 11n, 15n].map((mode): [string, bigint, bigint] => [
@@ -318,7 +319,8 @@ describe.each(CORES)('on the %s core', (_, core) => {
         (mode << 60n) | 5n,
         0n,
       ]),
-      ['misa', 0n, (2n << 62n) | 0x14112fn],
+      ['misa', 0n, (2n << 62n) | 0x141107n],
+      ['misa', ALL, (2n << 62n) | 0x14112fn],
       ['pmpaddr3', ALL, (1n << 54n) - 1n],
       ['pmpaddr63', ALL, (1n << 54n) - 1n],
       ['pmpcfg0', 0x020a1f0fn, 0x00081f0fn],
@@ -334,6 +336,25 @@ describe.each(CORES)('on the %s core', (_, core) => {
       fresh();
       bench.execute('csrr a0, pmpcfg1');
       expect(bench.trap().cause).toBe(CAUSES.ILLEGAL);
+    });
+
+    it('without misa.F, FS is zero whatever is written, by M and by S (vol. II §3.1.6.6)', () => {
+      bench.setCsr('mstatus', 3n << 13n);
+      bench.setCsr('misa', 0n);
+      expect(bench.csr('mstatus') & (3n << 13n)).toBe(0n);
+      bench.setCsr('mstatus', ALL);
+      expect(bench.csr('mstatus') & (3n << 13n)).toBe(0n);
+      bench.setX('a1', 3n << 13n);
+      bench.execute(`
+        csrw sstatus, a1
+        csrr a2, sstatus
+        csrs sstatus, a1
+        csrr a3, sstatus
+        wfi`);
+      expect([bench.x('a2'), bench.x('a3')].map((status) => status & (3n << 13n))).toEqual([
+        0n,
+        0n,
+      ]);
     });
 
     it('MPP keeps its value when the reserved mode is written', () => {

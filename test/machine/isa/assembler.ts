@@ -147,6 +147,12 @@ bset     rd,rs1,rs2    = 0010100 rs2 rs1 001 rd 0110011
 bseti    rd,rs1,uimm   = 001010 uimm[5:0] rs1 001 rd 0010011
 czero.eqz rd,rs1,rs2   = 0000111 rs2 rs1 101 rd 0110011
 czero.nez rd,rs1,rs2   = 0000111 rs2 rs1 111 rd 0110011
+cbo.inval (rs1)        = 0000000 00000 rs1 010 00000 0001111
+cbo.clean (rs1)        = 0000000 00001 rs1 010 00000 0001111
+cbo.flush (rs1)        = 0000000 00010 rs1 010 00000 0001111
+cbo.zero (rs1)         = 0000000 00100 rs1 010 00000 0001111
+wrs.nto                = 0000000 01101 00000 000 00000 1110011
+wrs.sto                = 0000000 11101 00000 000 00000 1110011
 prefetch.i imm(rs1)    = imm[11:5] 00000 rs1 110 00000 0010011 => ori zero,rs1,imm
 prefetch.r imm(rs1)    = imm[11:5] 00001 rs1 110 00000 0010011 => ori zero,rs1,imm
 prefetch.w imm(rs1)    = imm[11:5] 00011 rs1 110 00000 0010011 => ori zero,rs1,imm

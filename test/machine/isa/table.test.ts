@@ -146,7 +146,8 @@ function meant(row: Row, operands: Record<string, number>, raw: number): Said {
 }
 
 /** Instructions that are finished outside of the core get their own bits as the immediate. */
-const RAW_IMMEDIATE = /^(csrr\w+|ecall|ebreak|mret|sret|wfi|sfence\.\S+|sinval\.vma)$/;
+const RAW_IMMEDIATE =
+  /^(csrr\w+|ecall|ebreak|mret|sret|wfi|wrs\.\w+|cbo\.\w+|sfence\.\S+|sinval\.vma)$/;
 
 describe.each([...ROWS.values()].map((row) => [row.name, row] as const))('%s', (name, row) => {
   it('decodes to the operands it was encoded with', () => {

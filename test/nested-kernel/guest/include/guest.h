@@ -35,6 +35,6 @@ long core_note(long value);
 /* What a domain can be told to try. */
 enum probe {
   LOAD, STORE, JUMP, STVEC, SRET, WFI, SATP, SFENCE, ECALL_SBI, SPIN, RESUME_GATE, SIE_THEN_CORE,
-  STIMECMP, FORGED_STACK, USER_MODE, RETURN_ELSEWHERE, LOG_SECRET,
+  STIMECMP, FORGED_STACK, USER_MODE, RETURN_ELSEWHERE, LOG_SECRET, FLOAT,
 };
 long probe(long what, long address);
