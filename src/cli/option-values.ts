@@ -67,6 +67,14 @@ export function parseMemory(text: string): number {
   return bytes;
 }
 
+export function parseCount(text: string): number {
+  const count = Number(text);
+  if (!/^\d+$/.test(text) || count < 1 || !Number.isSafeInteger(count)) {
+    throw new InvalidArgumentError('Give a whole number above 0.');
+  }
+  return count;
+}
+
 export function parseSpeed(text: string): number {
   const speed = Number(text);
   if (text.trim() === '' || !(speed >= 0.01) || speed > 1000) {

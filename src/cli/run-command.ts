@@ -8,6 +8,7 @@ import { CommandError } from './errors.ts';
 import {
   detectAbaOption,
   jitOption,
+  parseCount,
   parseExposure,
   parseForward,
   parseHarts,
@@ -47,6 +48,8 @@ export interface RunOptions extends ReservationOptions {
   readonly restore?: string;
   readonly trace?: string;
   readonly traceTraps?: string;
+  readonly traceInstructions?: string;
+  readonly traceLimit?: number;
   readonly profile?: string;
   readonly gdb?: number;
   readonly wait?: boolean;
@@ -129,6 +132,11 @@ export function registerRunCommands(program: Command): void {
     )
     .option('--trace-traps <file>', 'write every trap as a line of text; - for stdout')
     .option(
+      '--trace-instructions <file>',
+      'write every instruction of a deterministic run, with what it changed; - for stdout',
+    )
+    .option('--trace-limit <n>', 'stop that after so many instructions', parseCount)
+    .option(
       '--profile <file>',
       'write where harts spent their time: .svg a flame graph, .txt or - tables',
     )
@@ -144,6 +152,7 @@ Examples:
   $ echo 'ls /bin' | cordon run                   feed it from a pipe; it ends with its input
   $ cordon run --deterministic --seed 7 --json    a run that can be repeated bit for bit
   $ cordon run --harts 2 --json --trace run.pftrace --profile run.svg    look into it afterwards
+  $ cordon run --deterministic --trace-instructions boot.txt --trace-limit 100000
   $ cordon run --kernel bare.elf --seconds 10     a kernel of your own, M-mode or S-mode
   $ cordon run --harts 2 --save run.snap --save-at 3s     save a booted machine
   $ cordon run --restore run.snap                 go on from there

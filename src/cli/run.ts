@@ -19,8 +19,8 @@ import { BootError } from '../nested-kernel/boot.ts';
 import { CommandError, EXIT } from './errors.ts';
 import { debugged } from './gdb.ts';
 import type { RunOptions } from './run-command.ts';
+import { domainsOf, lookout } from './look.ts';
 import { reservationSpec } from './option-values.ts';
-import { lookout } from './look.ts';
 import { recorded } from './record.ts';
 import { networked } from './run-network.ts';
 import { chooseGuest, readInput } from './run-guest.ts';
@@ -35,17 +35,18 @@ export async function run(options: RunOptions): Promise<number> {
     options.script === undefined ? undefined : readScript(options.script, options.prompt);
   const drive = options.drive === undefined ? undefined : readDrive(options.drive, options);
   try {
-    const look = lookout(options);
-    const given = {
-      ...look.spec,
-      ...(drive === undefined ? {} : { drive }),
+    const given = drive === undefined ? {} : { drive };
+    const base =
+      options.restore === undefined
+        ? { ...(await bootSpec(options)), ...given }
+        : restoreSpec(openSnapshot(options.restore), { ...given, jit: options.jit === 'on' });
+    const look = lookout(options, domainsOf(base));
+    const session = makeSession({
+      ...base,
       ...(options.seconds === undefined ? {} : { seconds: options.seconds }),
       ...(typist === undefined ? {} : { typist }),
-    };
-    const session =
-      options.restore === undefined
-        ? makeSession({ ...(await bootSpec(options)), ...given })
-        : restoreSession(openSnapshot(options.restore), { ...given, jit: options.jit === 'on' });
+      ...look.spec,
+    });
     const { forward: forwards = [], expose: exposures = [] } = options;
     const body = (): Promise<number> =>
       debugged(session, options, () =>
@@ -86,9 +87,9 @@ async function bootSpec(options: RunOptions): Promise<SessionSpec> {
 }
 
 /** A machine that goes on. @throws CommandError */
-function restoreSession(snapshot: Snapshot, options: RestoreOptions): Session {
+function restoreSpec(snapshot: Snapshot, options: RestoreOptions): SessionSpec {
   try {
-    return new Session(restoredSpec(snapshot, options));
+    return restoredSpec(snapshot, options);
   } catch (error) {
     if (error instanceof SnapshotError)
       throw new CommandError(`--restore: ${error.message}`, EXIT.INPUT);
@@ -155,6 +156,8 @@ function makeSession(spec: SessionSpec): Session {
   } catch (error) {
     if (error instanceof ImageError || error instanceof BootError)
       throw new CommandError(`--kernel: ${error.message}`, EXIT.INPUT);
+    if (error instanceof SnapshotError)
+      throw new CommandError(`--restore: ${error.message}`, EXIT.INPUT);
     throw error;
   }
 }

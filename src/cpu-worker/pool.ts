@@ -6,6 +6,7 @@
  * carry the next machine of as many harts, on threads that are already warm; one that saw a failure
  * is destroyed.
  */
+import { flushCompileCache } from 'node:module';
 import { availableParallelism } from 'node:os';
 
 import { Piscina } from 'piscina';
@@ -56,6 +57,8 @@ export class HartPool {
   constructor(harts: number, options: HartPoolOptions = {}) {
     this.harts = harts;
     this.#stopTimeoutMs = options.stopTimeoutMs ?? 5_000;
+    // The threads load modules that this one has compiled, all at once: they find them in the cache.
+    flushCompileCache();
     this.#piscina = new Piscina<HartTask, void>({
       filename: options.taskUrl ?? workerUrl(import.meta.url, './hart-task'),
       minThreads: harts,

@@ -38,6 +38,7 @@ import type { Debugger, RunPoint } from './debug/debugger.ts';
 import { DeterministicDebugger } from './debug/deterministic-debugger.ts';
 import { ParallelDebugger } from './debug/parallel-debugger.ts';
 import { lookAt, type Look } from './look.ts';
+import { InstructionTracer, type InstructionTraceOptions } from './trace/instruction-tracer.ts';
 import { observedPool, oracleFor } from './observe.ts';
 import { loadBare } from './bare.ts';
 import type { KernelImage } from './session-image.ts';
@@ -100,6 +101,8 @@ export interface SessionSpec extends Peripherals {
   readonly isWatched?: boolean;
   /** Folders for what is seen of every hart; see look.ts. */
   readonly look?: Omit<Look, 'isWatched'>;
+  /** Prints instructions; deterministic runs only. */
+  readonly instructions?: InstructionTraceOptions;
   /** Called for each mark that the guest sets; deterministic runs only. */
   readonly onMark?: MarkListener;
   /** Cycles from counters; the cost model's. */
@@ -155,7 +158,7 @@ export class Session {
       ramBytes: spec.ramBytes,
       deterministic: mode.kind === 'deterministic',
       ...(mode.kind === 'parallel' && mode.jit !== false ? { jitAfter: HOT_AFTER } : {}),
-      isObserved: spec.look?.trace !== undefined,
+      isObserved: spec.look?.trace !== undefined || spec.instructions !== undefined,
       hasKeys: firmware?.mechanism === 'pkey',
       ...(spec.reservations === undefined ? {} : { reservations: spec.reservations }),
       monitorBytes: firmware === undefined ? 0 : monitorTableBytes(spec.ramBytes),
@@ -371,6 +374,9 @@ export class Session {
   async #runDeterministic(mode: SessionMode & { kind: 'deterministic' }): Promise<void> {
     const { seconds = Infinity } = this.spec;
     const config = this.#config;
+    const steering = this.#steering;
+    const { instructions } = this.spec;
+    const tracer = instructions === undefined ? undefined : new InstructionTracer(instructions);
     const limit = seconds * TIMEBASE_HZ;
     if (config !== null && this.spec.isWatched !== false)
       this.#oracle = oracleFor(this.machine, config, true);
@@ -393,14 +399,15 @@ export class Session {
         this.stop('idle');
         return false;
       },
-      ...(this.#steering === undefined ? {} : { steering: this.#steering }),
+      ...(steering === undefined ? {} : { steering: tracer?.steer(steering) ?? steering }),
     });
     const { harts } = this.#run;
-    this.#steering?.attach(harts);
+    steering?.attach(harts);
+    tracer?.attach(harts);
     if (this.spec.restored !== undefined) this.#restoreRun(this.#run, this.spec.restored);
     for (const hart of harts) this.#oracle?.attach(hart);
     const look: Look = { isWatched: false, ...this.spec.look };
-    const finish = harts.map((hart) => lookAt(this.machine, hart, look, config !== null));
+    const finish = harts.map((hart) => lookAt(this.machine, hart, look, config !== null, tracer));
     try {
       await this.#run.run();
     } finally {

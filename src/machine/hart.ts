@@ -113,6 +113,7 @@ const at = HartBlock.offset;
 const PC = wordOf('pc');
 const RESERVED_ADDRESS = wordOf('reservedAddress');
 const RESERVED_VALUE = wordOf('reservedValue');
+const RESERVATION_LOST = wordOf('reservationLost');
 const X = wordOf('x');
 const F = wordOf('f');
 const INSTRET = wordOf('instret');
@@ -771,10 +772,11 @@ export class Hart implements CsrOwner {
     return waits;
   }
 
-  /** Whether the reserved word still is what LR read. */
+  /** Whether the reserved word still is what LR read, and no store to it was seen where stores are. */
   #isReserved(): boolean {
     const reserved = this.#low(RESERVED_ADDRESS);
     if (reserved === 0) return false;
+    if (Atomics.load(this.words, this.#block + RESERVATION_LOST) !== 0) return false;
     const word = reserved >>> 2;
     if (Atomics.load(this.words, word) !== this.#low(RESERVED_VALUE)) return false;
     return (

@@ -6,7 +6,7 @@
 import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { availableParallelism, tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { Command, InvalidArgumentError } from 'commander';
+import { Command, InvalidArgumentError, Option } from 'commander';
 
 import { NoToolchainError } from '../../policy/toolchain.ts';
 import { rowsOf, type HostRow, type Repetition } from './compare.ts';
@@ -27,6 +27,7 @@ interface Options {
   readonly qemu: boolean;
   readonly history: boolean;
   readonly json?: boolean;
+  readonly jit: 'on' | 'off';
 }
 
 /** `--quick`: too short for a number, long enough to see that everything works. */
@@ -62,6 +63,11 @@ const program = new Command('bench:host')
   .option('--repeat <count>', 'boots of each machine, alternating', parseCount, 3)
   .option('--rounds <count>', 'rounds of a row in a boot; the first is the cold one', parseCount, 4)
   .option('--quick', 'one short boot of each: does it work?')
+  .addOption(
+    new Option('--jit <on|off>', 'whether Cordon translates hot code')
+      .choices(['on', 'off'])
+      .default('on'),
+  )
   .option('--no-qemu', 'Cordon alone: no ratios')
   .option('--no-history', 'do not append the result to bench/history.jsonl')
   .option('--json', 'print one JSON object on stdout')
@@ -79,6 +85,7 @@ Examples:
 
 async function main(options: Options): Promise<void> {
   const { rows: wanted, repeat, rounds } = options;
+  const jit = options.jit === 'on';
   const plan = options.quick === true ? QUICK : { repeat, rounds, scalePercent: 100 };
   const qemu = options.qemu ? findQemu() : undefined;
   if (options.qemu && qemu === undefined)
@@ -90,6 +97,7 @@ async function main(options: Options): Promise<void> {
     commit: commitOfSources(),
     host: hostFacts(),
     versions: { node: process.versions.node, v8: process.versions.v8, qemu: qemu?.version ?? null },
+    jit,
     ...plan,
   };
   const guest = new Uint8Array(readFileSync(await buildGuest()));
@@ -99,7 +107,10 @@ async function main(options: Options): Promise<void> {
     for (const harts of options.harts) {
       const config = { harts, rows: wanted, rounds: plan.rounds, scalePercent: plan.scalePercent };
       measured.push(
-        ...rowsOf(harts, await repeated(guest, config, plan.repeat, folder, qemu?.command)),
+        ...rowsOf(
+          harts,
+          await repeated(guest, config, { repeat: plan.repeat, folder, qemu: qemu?.command, jit }),
+        ),
       );
     }
     finish(summarized(facts, measured), options);
@@ -108,12 +119,19 @@ async function main(options: Options): Promise<void> {
   }
 }
 
+/** How both machines are booted. */
+interface Boots {
+  readonly repeat: number;
+  /** Where the guest is put for QEMU. */
+  readonly folder: string;
+  readonly qemu: string | undefined;
+  readonly jit: boolean;
+}
+
 async function repeated(
   guest: Uint8Array,
   config: GuestConfig,
-  repeat: number,
-  folder: string,
-  qemu: string | undefined,
+  { repeat, folder, qemu, jit }: Boots,
 ): Promise<Repetition[]> {
   const { harts } = config;
   const bytes = configured(guest, config);
@@ -125,7 +143,7 @@ async function repeated(
     const theirs =
       qemu === undefined ? undefined : readGuestRun(await runOnQemu(qemu, path, harts), config);
     const between = performance.now();
-    const ours = readGuestRun(await runOnCordon(bytes, harts), config);
+    const ours = readGuestRun(await runOnCordon(bytes, { harts, jit }), config);
     const elapsed = (from: number, to: number): string => `${((to - from) / 1000).toFixed(1)} s`;
     say(
       `[${number}/${repeat}] ${harts} ${harts === 1 ? 'hart' : 'harts'}: ` +

@@ -13,7 +13,7 @@ import { hashOf } from './save.ts';
 
 export interface RestoreOptions extends Pick<
   SessionSpec,
-  'seconds' | 'typist' | 'pool' | 'cycles' | 'onMark' | 'look'
+  'seconds' | 'typist' | 'pool' | 'cycles' | 'onMark'
 > {
   /** The file of the drive, opened, if the machine had one in a file. */
   readonly drive?: DriveHandle;
