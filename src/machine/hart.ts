@@ -45,6 +45,7 @@ import { Jit } from './jit/jit.ts';
 import type { HartObserver } from './hart-observer.ts';
 import { hartBase, type MemoryPlan } from './memory-plan.ts';
 import { RAM_BASE } from './physical-map.ts';
+import type { PmpState } from './pmp.ts';
 import type { ReservationSpec } from './reservation-spec.ts';
 import { Reservations } from './reservations.ts';
 import { CAUSE, levelsOf, MSTATUS_BITS, NO_FAULT, Translation } from './translation.ts';
@@ -58,6 +59,16 @@ export interface MachineMode {
   trap(hart: Hart): void;
   /** A remote fence was asked of this hart, or the monitor has work for it. */
   serve(hart: Hart): void;
+  /** What it remembers of its hart outside of shared memory, as plain data, for a snapshot. */
+  save?(hart: Hart): unknown;
+  restore?(hart: Hart, state: unknown): void;
+}
+
+/** What a hart is besides its block in shared memory; plain data. */
+export interface HartState {
+  readonly pmp: PmpState;
+  /** Of its machine mode. */
+  readonly machineMode: unknown;
 }
 
 export interface HartEnvironment {
@@ -380,6 +391,24 @@ export class Hart implements CsrOwner {
     if (this.machineMode !== undefined) this.translation.pmp.open();
     this.#modelAsid();
     this.translation.flushAll();
+  }
+
+  /** For a snapshot. Between two runs. */
+  save(): HartState {
+    return {
+      pmp: this.translation.pmp.save(),
+      machineMode: this.machineMode?.save?.(this) ?? null,
+    };
+  }
+
+  /**
+   * The hart goes on from a block that was saved. What it remembered of memory is gone: translations, and
+   * instructions as they were decoded, as after SFENCE.VMA and FENCE.I.
+   */
+  restore({ pmp, machineMode }: HartState): void {
+    this.translation.pmp.restore(pmp);
+    this.translation.flushAll();
+    this.machineMode?.restore?.(this, machineMode);
   }
 
   // --- the run loop ---
