@@ -223,9 +223,10 @@ export class CsrFile {
       case CSR.mkeys:
         return this.#hart.translation.hasKeys && this.#give(this.#low(MKEYS), this.#high(MKEYS));
       case CSR.tselect:
-        // One trigger exists that is hard-wired to type 0: none (Sdtrig: "there is no trigger at this tselect").
-        return this.#give(0, 0);
+      // One trigger exists that is hard-wired to type 0: none (Sdtrig: "there is no trigger at this tselect").
+      // Software asks by writing tdata2 first and looking at tdata1 after, so that has to be there as well.
       case CSR.tdata1:
+      case CSR.tdata2:
         return this.#give(0, 0);
     }
     if (number >= CSR.pmpaddr0 && number < CSR.pmpaddr0 + PMP_ENTRIES) {
@@ -378,6 +379,7 @@ export class CsrFile {
       }
       case CSR.tselect:
       case CSR.tdata1:
+      case CSR.tdata2:
         return;
     }
     if (number >= CSR.pmpaddr0 && number < CSR.pmpaddr0 + PMP_ENTRIES) {
