@@ -5,7 +5,7 @@ import { Session } from '../lab/session.ts';
 import { memoryDrive } from '../machine/devices/drive.ts';
 import { startView } from '../tui/start.ts';
 import { EXIT } from './errors.ts';
-import { lookout } from './look.ts';
+import { domainsOf, lookout } from './look.ts';
 import { recorded } from './record.ts';
 import { chooseGuest } from './run-guest.ts';
 import { exitCodeOf, onEndSignals, type EndSignal } from './signals.ts';
@@ -27,7 +27,7 @@ export async function tour(options: TourOptions): Promise<number> {
       if (!isJson) process.stderr.write(`${text}\n`);
     },
   });
-  const look = lookout(options);
+  const look = lookout(options, domainsOf(guest));
   const session = new Session({
     ...guest,
     ...look.spec,

@@ -23,8 +23,14 @@ interface Closable extends HartObserver {
   close(): void;
 }
 
-/** Begins to look at a hart, on its own thread; returns what ends it. */
-export function lookAt(machine: Machine, hart: Hart, look: Look, hasMonitor: boolean): () => void {
+/** Begins to look at a hart, on its own thread, besides somebody else who may; returns what ends it. */
+export function lookAt(
+  machine: Machine,
+  hart: Hart,
+  look: Look,
+  hasMonitor: boolean,
+  other?: HartObserver,
+): () => void {
   const clock = traceClock(machine);
   const observers: Closable[] = [];
   if (look.trace !== undefined)
@@ -35,8 +41,8 @@ export function lookAt(machine: Machine, hart: Hart, look: Look, hasMonitor: boo
     observers.push(
       new HartSampler(machine, hart, sampleFile(look.profile, hart.id), clock, hasMonitor),
     );
-  const [first] = observers;
-  if (first !== undefined) hart.observer = observers.length === 1 ? first : all(observers);
+  const everybody = other === undefined ? observers : [...observers, other];
+  if (everybody.length > 0) hart.observer = everybody.length === 1 ? everybody[0] : all(everybody);
   return () => {
     hart.observer = undefined;
     for (const observer of observers) observer.close();

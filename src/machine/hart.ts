@@ -45,6 +45,7 @@ import { Jit } from './jit/jit.ts';
 import type { HartObserver } from './hart-observer.ts';
 import { hartBase, type MemoryPlan } from './memory-plan.ts';
 import { RAM_BASE } from './physical-map.ts';
+import type { PmpState } from './pmp.ts';
 import type { ReservationSpec } from './reservation-spec.ts';
 import { Reservations } from './reservations.ts';
 import { CAUSE, levelsOf, MSTATUS_BITS, NO_FAULT, Translation } from './translation.ts';
@@ -59,6 +60,16 @@ export interface MachineMode {
   trap(hart: Hart): void;
   /** A remote fence was asked of this hart, or the monitor has work for it. */
   serve(hart: Hart): void;
+  /** What it remembers of its hart outside of shared memory, as plain data, for a snapshot. */
+  save?(hart: Hart): unknown;
+  restore?(hart: Hart, state: unknown): void;
+}
+
+/** What a hart is besides its block in shared memory; plain data. */
+export interface HartState {
+  readonly pmp: PmpState;
+  /** Of its machine mode. */
+  readonly machineMode: unknown;
 }
 
 export interface HartEnvironment {
@@ -103,6 +114,7 @@ const at = HartBlock.offset;
 const PC = wordOf('pc');
 const RESERVED_ADDRESS = wordOf('reservedAddress');
 const RESERVED_VALUE = wordOf('reservedValue');
+const RESERVATION_LOST = wordOf('reservationLost');
 const X = wordOf('x');
 const F = wordOf('f');
 const INSTRET = wordOf('instret');
@@ -385,6 +397,24 @@ export class Hart implements CsrOwner, TriggerOwner {
     if (this.machineMode !== undefined) this.translation.pmp.open();
     this.#modelAsid();
     this.translation.flushAll();
+  }
+
+  /** For a snapshot. Between two runs. */
+  save(): HartState {
+    return {
+      pmp: this.translation.pmp.save(),
+      machineMode: this.machineMode?.save?.(this) ?? null,
+    };
+  }
+
+  /**
+   * The hart goes on from a block that was saved. What it remembered of memory is gone: translations, and
+   * instructions as they were decoded, as after SFENCE.VMA and FENCE.I.
+   */
+  restore({ pmp, machineMode }: HartState): void {
+    this.translation.pmp.restore(pmp);
+    this.translation.flushAll();
+    this.machineMode?.restore?.(this, machineMode);
   }
 
   // --- the run loop ---
@@ -749,10 +779,11 @@ export class Hart implements CsrOwner, TriggerOwner {
     return waits;
   }
 
-  /** Whether the reserved word still is what LR read. */
+  /** Whether the reserved word still is what LR read, and no store to it was seen where stores are. */
   #isReserved(): boolean {
     const reserved = this.#low(RESERVED_ADDRESS);
     if (reserved === 0) return false;
+    if (Atomics.load(this.words, this.#block + RESERVATION_LOST) !== 0) return false;
     const word = reserved >>> 2;
     if (Atomics.load(this.words, word) !== this.#low(RESERVED_VALUE)) return false;
     return (

@@ -21,12 +21,15 @@ export function findQemu(): { readonly command: string; readonly version: string
 }
 
 /** What the guest printed under Cordon. @throws HostBenchError */
-export async function runOnCordon(guest: Uint8Array, harts: number): Promise<string> {
+export async function runOnCordon(
+  guest: Uint8Array,
+  { harts, jit }: { readonly harts: number; readonly jit: boolean },
+): Promise<string> {
   const session = new Session({
     harts,
     ramBytes: GUEST_RAM_BYTES,
     image: kernelFromElf(guest, 'guest.elf'),
-    mode: { kind: 'parallel' },
+    mode: { kind: 'parallel', jit },
     seconds: LIMIT_SECONDS,
   });
   const decoder = new TextDecoder();

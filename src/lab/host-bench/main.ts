@@ -6,7 +6,7 @@
 import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { availableParallelism, tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { Command, InvalidArgumentError } from 'commander';
+import { Command, InvalidArgumentError, Option } from 'commander';
 
 import { NoToolchainError } from '../../policy/toolchain.ts';
 import { rowsOf, type HostRow, type Repetition } from './compare.ts';
@@ -15,6 +15,7 @@ import { commitOfSources, hostFacts } from './facts.ts';
 import { readGuestRun, type GuestRun } from './guest-output.ts';
 import { buildGuest, configured, GUEST_MAX_HARTS, type GuestConfig } from './guest.ts';
 import { appendToHistory, HISTORY } from './history.ts';
+import { bootLinuxOnCordon, bootLinuxOnQemu, LINUX_ROW, linuxFiles } from './linux.ts';
 import { findQemu, runOnCordon, runOnQemu } from './machines.ts';
 import { renderHostReport, summarized, type HostReport } from './report.ts';
 
@@ -27,6 +28,7 @@ interface Options {
   readonly qemu: boolean;
   readonly history: boolean;
   readonly json?: boolean;
+  readonly jit: 'on' | 'off';
 }
 
 /** `--quick`: too short for a number, long enough to see that everything works. */
@@ -62,6 +64,11 @@ const program = new Command('bench:host')
   .option('--repeat <count>', 'boots of each machine, alternating', parseCount, 3)
   .option('--rounds <count>', 'rounds of a row in a boot; the first is the cold one', parseCount, 4)
   .option('--quick', 'one short boot of each: does it work?')
+  .addOption(
+    new Option('--jit <on|off>', 'whether Cordon translates hot code')
+      .choices(['on', 'off'])
+      .default('on'),
+  )
   .option('--no-qemu', 'Cordon alone: no ratios')
   .option('--no-history', 'do not append the result to bench/history.jsonl')
   .option('--json', 'print one JSON object on stdout')
@@ -69,7 +76,7 @@ const program = new Command('bench:host')
     'after',
     `
 A complete run with QEMU appends one line to bench/history.jsonl; one with --quick, --rows or --no-qemu does not.
-docs/host-performance.md says what the rows are and how the ratios come about.
+With CORDON_LINUX and CORDON_INITRD set, Linux is booted as well. docs/host-performance.md says what the rows are and how the ratios come about.
 
 Examples:
   npm run bench:host
@@ -79,6 +86,7 @@ Examples:
 
 async function main(options: Options): Promise<void> {
   const { rows: wanted, repeat, rounds } = options;
+  const jit = options.jit === 'on';
   const plan = options.quick === true ? QUICK : { repeat, rounds, scalePercent: 100 };
   const qemu = options.qemu ? findQemu() : undefined;
   if (options.qemu && qemu === undefined)
@@ -90,6 +98,7 @@ async function main(options: Options): Promise<void> {
     commit: commitOfSources(),
     host: hostFacts(),
     versions: { node: process.versions.node, v8: process.versions.v8, qemu: qemu?.version ?? null },
+    jit,
     ...plan,
   };
   const guest = new Uint8Array(readFileSync(await buildGuest()));
@@ -99,7 +108,10 @@ async function main(options: Options): Promise<void> {
     for (const harts of options.harts) {
       const config = { harts, rows: wanted, rounds: plan.rounds, scalePercent: plan.scalePercent };
       measured.push(
-        ...rowsOf(harts, await repeated(guest, config, plan.repeat, folder, qemu?.command)),
+        ...rowsOf(
+          harts,
+          await repeated(guest, config, { repeat: plan.repeat, folder, qemu: qemu?.command, jit }),
+        ),
       );
     }
     finish(summarized(facts, measured), options);
@@ -108,39 +120,64 @@ async function main(options: Options): Promise<void> {
   }
 }
 
+/** How both machines are booted. */
+interface Boots {
+  readonly repeat: number;
+  /** Where the guest is put for QEMU. */
+  readonly folder: string;
+  readonly qemu: string | undefined;
+  readonly jit: boolean;
+}
+
 async function repeated(
   guest: Uint8Array,
   config: GuestConfig,
-  repeat: number,
-  folder: string,
-  qemu: string | undefined,
+  { repeat, folder, qemu, jit }: Boots,
 ): Promise<Repetition[]> {
   const { harts } = config;
   const bytes = configured(guest, config);
   const path = join(folder, `guest-${harts}.elf`);
   writeFileSync(path, bytes);
+  const linux =
+    config.rows.length === 0 || config.rows.includes(LINUX_ROW) ? linuxFiles() : undefined;
   const all: Repetition[] = [];
   for (let number = 1; number <= repeat; number++) {
     const start = performance.now();
     const theirs =
-      qemu === undefined ? undefined : readGuestRun(await runOnQemu(qemu, path, harts), config);
+      qemu === undefined ? [] : [readGuestRun(await runOnQemu(qemu, path, harts), config)];
     const between = performance.now();
-    const ours = readGuestRun(await runOnCordon(bytes, harts), config);
+    const ours = [readGuestRun(await runOnCordon(bytes, { harts, jit }), config)];
     const elapsed = (from: number, to: number): string => `${((to - from) / 1000).toFixed(1)} s`;
     say(
       `[${number}/${repeat}] ${harts} ${harts === 1 ? 'hart' : 'harts'}: ` +
-        `${theirs === undefined ? '' : `QEMU ${elapsed(start, between)}, `}Cordon ${elapsed(between, performance.now())}`,
+        `${qemu === undefined ? '' : `QEMU ${elapsed(start, between)}, `}Cordon ${elapsed(between, performance.now())}`,
     );
+    if (linux !== undefined) {
+      if (qemu !== undefined) theirs.push(await bootLinuxOnQemu(qemu, linux, harts));
+      ours.push(await bootLinuxOnCordon(linux, { harts, jit }));
+      say(`[${number}/${repeat}] Linux to its shell`);
+    }
     checkNames(config.rows, ours);
-    all.push({ cordon: ours, ...(theirs === undefined ? {} : { qemu: theirs }) });
+    all.push({ cordon: joined(ours), ...(qemu === undefined ? {} : { qemu: joined(theirs) }) });
   }
   return all;
 }
 
-function checkNames(wanted: readonly string[], { known }: GuestRun): void {
+/** What several guests said, as one. */
+const joined = (runs: readonly GuestRun[]): GuestRun => ({
+  known: runs.flatMap(({ known }) => known),
+  rounds: new Map(runs.flatMap(({ rounds }) => [...rounds])),
+});
+
+function checkNames(wanted: readonly string[], runs: readonly GuestRun[]): void {
+  const { known } = joined(runs);
   const unknown = wanted.find((name) => !known.includes(name));
-  if (unknown !== undefined)
-    throw new HostBenchError(`--rows: there is no row '${unknown}'; there are ${known.join(', ')}`);
+  if (unknown === undefined) return;
+  throw new HostBenchError(
+    unknown === LINUX_ROW
+      ? `--rows ${LINUX_ROW} needs CORDON_LINUX and CORDON_INITRD, which name a kernel and an initial RAM disk`
+      : `--rows: there is no row '${unknown}'; there are ${known.join(', ')}, ${LINUX_ROW}`,
+  );
 }
 
 function finish(report: HostReport, { json, history, quick, rows }: Options): void {

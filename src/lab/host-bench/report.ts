@@ -23,6 +23,8 @@ export interface HostReport {
   readonly commit: string | null;
   readonly host: HostFacts;
   readonly versions: { readonly node: string; readonly v8: string; readonly qemu: string | null };
+  /** Whether Cordon translated hot code. */
+  readonly jit: boolean;
   readonly repeat: number;
   readonly rounds: number;
   readonly scalePercent: number;
@@ -49,7 +51,7 @@ export function summarized(
 export function renderHostReport(report: HostReport): string {
   const { host, versions, commit } = report;
   const head = [
-    `Cordon ${commit ?? ''} on Node ${versions.node} against ${versions.qemu === null ? 'nothing: QEMU is not installed or not wanted, so there are no ratios' : `QEMU ${versions.qemu}`}`,
+    `Cordon ${commit ?? ''}${report.jit ? '' : ' without its JIT'} on Node ${versions.node} against ${versions.qemu === null ? 'nothing: QEMU is not installed or not wanted, so there are no ratios' : `QEMU ${versions.qemu}`}`,
     `${host.cpu}, ${host.cores} cores, load ${host.loadAverage.toFixed(1)}; ${report.repeat} repetitions of ${report.rounds} rounds. Below 1, Cordon is faster.`,
   ];
   const parts = [head.join('\n'), rowTable(report.rows)];
@@ -122,6 +124,7 @@ const seconds = (value: number | null): string =>
 function each(value: number | null, count: number): string {
   if (value === null) return NOTHING;
   const ns = (value / count) * 1e9;
+  if (ns >= 1e9) return `${(ns / 1e9).toFixed(1)} s`;
   return ns >= 10_000 ? `${(ns / 1000).toFixed(1)} us` : `${ns.toFixed(1)} ns`;
 }
 

@@ -377,7 +377,8 @@ function multiplyAdd(format: Format): FunctionBuilder {
     set(sign, i32.xor(signOf(format, a), signOf(format, b))),
     set(signC, signOf(format, c)),
     when(anyOf(isSpecial, a, b, c), [
-      // Invalid even if the addend is a quiet NaN (vol. I, "Single-Precision Floating-Point Computational Instructions").
+      // Invalid even if the addend is a quiet NaN (vol. I, "Single-Precision Floating-Point Computational
+      // Instructions").
       when(i32.or(isInfinityTimesZero, anyOf(isSignaling, a, b, c)), invalid(format, hart)),
       when(anyOf(isNan, a, b, c), [ret(canonicalNan(format))]),
       when(anyOf(isInfinite, a, b), [

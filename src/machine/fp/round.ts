@@ -119,7 +119,10 @@ export const mayAskHost = (hart: Expr, rm: Expr): Expr =>
 export const isOrdinary = (format: Format, a: Expr): Expr =>
   i32.lt_u(i32.sub(exponentOf(format, a), i32.const(2)), i32.const(format.special - 2));
 
-/** `float_raise(hart, flags)`: a flag that was clear also makes mstatus.FS Dirty (vol. II, "Extension Context Status"). */
+/**
+ * `float_raise(hart, flags)`: a flag that was clear also makes mstatus.FS Dirty (vol. II, "Extension
+ * Context Status").
+ */
 function raiseFunction(): FunctionBuilder {
   const fn = new FunctionBuilder('float_raise', ['i32', 'i32']);
   const [hart, flags] = [fn.param(0), fn.param(1)];

@@ -33,6 +33,7 @@ const report = (rows: readonly HostRow[]): HostReport =>
       commit: '0123456789ab',
       host: { cpu: 'a cpu', cores: 2, system: 'linux x64', loadAverage: 0.25 },
       versions: { node: '26', v8: '14', qemu: '7.2' },
+      jit: true,
       repeat: 3,
       rounds: 4,
       scalePercent: 100,

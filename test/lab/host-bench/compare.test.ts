@@ -126,6 +126,7 @@ describe('summaries', () => {
     date: '2026-01-01T00:00:00.000Z',
     commit: 'abc',
     host: { cpu: 'a cpu', cores: 2, system: 'linux x64', loadAverage: 0 },
+    jit: true,
     repeat: 1,
     rounds: 1,
     scalePercent: 100,

@@ -22,10 +22,13 @@ const checksOf = ({ rounds }: GuestRun): Record<string, readonly string[] | unde
 const countOf = (run: GuestRun, name: string): number => run.rounds.get(name)?.[0]?.count ?? 0;
 
 describe('the guest under Cordon', () => {
-  it(
-    'computes what its rows say, on one hart',
-    async () => {
-      const run = readGuestRun(await runOnCordon(configured(guest, ONE), 1), ONE);
+  it.each([
+    ['interpreted', false],
+    ['translated', true],
+  ])(
+    'computes what its rows say, on one hart, %s',
+    async (_, jit) => {
+      const run = readGuestRun(await runOnCordon(configured(guest, ONE), { harts: 1, jit }), ONE);
       const checks = checksOf(run);
       // pi(2^20) = 82025.
       expect(checks.sieve).toEqual([String(82_025 * countOf(run, 'sieve'))]);
@@ -43,7 +46,10 @@ describe('the guest under Cordon', () => {
   it(
     'runs on two harts only the rows that were asked for',
     async () => {
-      const run = readGuestRun(await runOnCordon(configured(guest, TWO), 2), TWO);
+      const run = readGuestRun(
+        await runOnCordon(configured(guest, TWO), { harts: 2, jit: true }),
+        TWO,
+      );
       expect([...run.rounds.keys()]).toEqual(TWO.rows);
       const { sha256, shootdown } = checksOf(run);
       expect(sha256?.[0]).toBe(sha256?.[1]);
@@ -69,7 +75,9 @@ describe.skipIf(qemu === undefined)('the guest under QEMU (needs qemu-system-ris
         writeFileSync(path, bytes);
         const { command } = qemu as { command: string };
         const theirs = checksOf(readGuestRun(await runOnQemu(command, path, config.harts), config));
-        const ours = checksOf(readGuestRun(await runOnCordon(bytes, config.harts), config));
+        const ours = checksOf(
+          readGuestRun(await runOnCordon(bytes, { harts: config.harts, jit: true }), config),
+        );
         // QEMU may know extensions that we lack, but not the other way round.
         expect(theirs).toMatchObject(ours);
       } finally {
