@@ -49,7 +49,7 @@ import type { PmpState } from './pmp.ts';
 import type { ReservationSpec } from './reservation-spec.ts';
 import { Reservations } from './reservations.ts';
 import { CAUSE, levelsOf, MSTATUS_BITS, NO_FAULT, Translation } from './translation.ts';
-import { TRIGGER_BITS, Triggers, type TriggerOwner } from './triggers.ts';
+import { TRIGGER_BITS, Triggers, type TriggerOwner, type TriggersState } from './triggers.ts';
 
 /**
  * Whoever stands in for M-mode software. Without one, the guest brings its own firmware and traps to M
@@ -68,6 +68,7 @@ export interface MachineMode {
 /** What a hart is besides its block in shared memory; plain data. */
 export interface HartState {
   readonly pmp: PmpState;
+  readonly triggers: TriggersState;
   /** Of its machine mode. */
   readonly machineMode: unknown;
 }
@@ -403,6 +404,7 @@ export class Hart implements CsrOwner, TriggerOwner {
   save(): HartState {
     return {
       pmp: this.translation.pmp.save(),
+      triggers: this.triggers.save(),
       machineMode: this.machineMode?.save?.(this) ?? null,
     };
   }
@@ -411,8 +413,9 @@ export class Hart implements CsrOwner, TriggerOwner {
    * The hart goes on from a block that was saved. What it remembered of memory is gone: translations, and
    * instructions as they were decoded, as after SFENCE.VMA and FENCE.I.
    */
-  restore({ pmp, machineMode }: HartState): void {
+  restore({ pmp, triggers, machineMode }: HartState): void {
     this.translation.pmp.restore(pmp);
+    this.triggers.restore(triggers);
     this.translation.flushAll();
     this.machineMode?.restore?.(this, machineMode);
   }

@@ -53,19 +53,29 @@ export interface TriggerOwner {
   word(index: number): number;
 }
 
-interface Trigger {
-  data1Low: number;
+/** A trigger's registers; plain data. */
+interface TriggerData {
   type: number;
+  data1Low: number;
   data2Low: number;
   data2High: number;
+}
+
+interface Trigger extends TriggerData {
   /** Bits of an address that do not count. */
   maskLow: number;
   maskHigh: number;
 }
 
+/** Everything that software, or a trigger that fired, has put there; plain data. */
+export interface TriggersState {
+  readonly selected: number;
+  readonly triggers: readonly Readonly<TriggerData>[];
+}
+
 const disabled = (): Trigger => ({
-  data1Low: 0,
   type: TYPE.DISABLED,
+  data1Low: 0,
   data2Low: 0,
   data2High: 0,
   maskLow: 0,
@@ -100,7 +110,38 @@ export class Triggers implements HeldPages {
   reset(): void {
     this.#selected = 0;
     this.#all.splice(0, TRIGGERS, ...Array.from({ length: TRIGGERS }, disabled));
-    this.#armed = [];
+    this.#settle();
+  }
+
+  /** For a snapshot. */
+  save(): TriggersState {
+    return {
+      selected: this.#selected,
+      triggers: this.#all.map(({ type, data1Low, data2Low, data2High }) => ({
+        type,
+        data1Low,
+        data2Low,
+        data2High,
+      })),
+    };
+  }
+
+  /** Translations have to be forgotten afterwards, as after `reset`. */
+  restore({ selected, triggers }: TriggersState): void {
+    this.#selected = selected;
+    triggers.forEach((data, index) => Object.assign(this.#all[index] as Trigger, data));
+    this.#settle();
+  }
+
+  /** Works out what the registers say. */
+  #settle(): void {
+    for (const trigger of this.#all) {
+      const { data2Low: low, data2High: high } = trigger;
+      // The lowest zero of tdata2 and the ones below it are the size of the range, less one.
+      trigger.maskLow = isNapot(trigger) ? low ^ (low + 1) : 0;
+      trigger.maskHigh = isNapot(trigger) && low === -1 ? high ^ (high + 1) : 0;
+    }
+    this.#armed = this.#all.filter(isArmed);
   }
 
   // --- registers ---
@@ -169,14 +210,9 @@ export class Triggers implements HeldPages {
   }
 
   #changed(): void {
-    const trigger = this.#current;
-    const { data2Low: low, data2High: high } = trigger;
-    // The lowest zero of tdata2 and the ones below it are the size of the range, less one.
-    trigger.maskLow = isNapot(trigger) ? low ^ (low + 1) : 0;
-    trigger.maskHigh = isNapot(trigger) && low === -1 ? high ^ (high + 1) : 0;
-    this.#armed = this.#all.filter(isArmed);
+    this.#settle();
     // The soft TLB, and translated code that relies on it, may have pages that are to be held now.
-    if (isArmed(trigger)) this.#owner.translation.flushAll();
+    if (isArmed(this.#current)) this.#owner.translation.flushAll();
   }
 
   // --- matching ---

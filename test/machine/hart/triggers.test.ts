@@ -99,6 +99,18 @@ describe('the registers of triggers', () => {
     }
   });
 
+  it('a hart that goes on from a snapshot has them as they were', () => {
+    arm(bench, MCONTROL6 | NAPOT | M | EXECUTE, RAM | 7n, 2);
+    const state = structuredClone(bench.hart.save());
+    bench.reset();
+    bench.execute('nop\n wfi');
+    bench.hart.restore(state);
+    expect([bench.csr('tselect'), bench.csr('tdata2')]).toEqual([2n, RAM | 7n]);
+    bench.setCsr('mstatus', MIE);
+    bench.finish();
+    expect(bench.trap()).toMatchObject({ cause: CAUSES.BREAKPOINT, pc: RAM });
+  });
+
   it('tinfo takes no write; tdata3 and tcontrol are not there', () => {
     const result = (line: string): bigint => {
       bench.load(`${line}\n wfi`);
@@ -179,6 +191,15 @@ describe.each([
     expect([run(), bench.x('a0')]).toEqual([bench.at('loop'), 0n]);
   });
 
+  it('data that translated code has already reached', () => {
+    const source = `li a0, 0\n li a2, 50\n loop: sw a0, 0(a1)\n there: lw a3, 0(a1)
+      addi a0, a0, 1\n bne a0, a2, loop${END}`;
+    bench.load(source);
+    expect(run()).toBe('none');
+    arm(bench, MCONTROL6 | M | LOAD, DATA);
+    expect([run(), bench.csr('mepc'), bench.read(DATA, 4)]).toEqual([DATA, bench.at('there'), 0n]);
+  });
+
   it('a guest that arms a trigger on its own page meets it', () => {
     const source = `li a0, 0x6000000000000044\n la a2, there\n csrw tdata2, a2
       csrw tdata1, a0\n nop\n there: nop${END}`;
@@ -257,6 +278,8 @@ describe.each([
       ['lb a0, 0(a1)', DATA, DATA - 1n, 'none'],
       ['ld a0, -3(a1)', DATA, DATA, DATA],
       ['ld a0, -3(a1)', DATA, DATA - 1n, DATA - 1n],
+      ['ld a0, 0(a1)', 0xffff_fffcn, 0x1_0000_0001n, 0x1_0000_0001n],
+      ['ld a0, 0(a1)', u64(-4n), 1n, 1n],
       ['cbo.zero (a1)', DATA + 70n, DATA + 64n, DATA + 64n],
       ['cbo.zero (a1)', DATA + 70n, DATA + 63n, 'none'],
       ['cbo.clean (a1)', DATA + 70n, DATA + 127n, DATA + 127n],
