@@ -29,7 +29,7 @@ export class SnapshotError extends Error {}
 
 const MAGIC = 'cordon snapshot';
 /** Grows with every change of the frames; changes of what lies in memory change LAYOUT. */
-const VERSION = 1;
+const VERSION = 2;
 /** The unit in which memory is compared with zero, compressed and written. */
 export const CHUNK_BYTES = 1 << 16;
 

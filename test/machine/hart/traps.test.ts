@@ -328,10 +328,6 @@ describe.each(CORES)('on the %s core', (_, core) => {
       ['mseccfg', u64(-4n), 4n],
       ['mhpmcounter3', ALL, 0n],
       ['mhpmevent3', ALL, 0n],
-      // No trigger: type 0, whatever is asked for.
-      ['tselect', 0n, 0n],
-      ['tdata1', (2n << 60n) | 0x44n, 0n],
-      ['tdata2', ALL, 0n],
     ])('%s keeps of %s what is legal', (name, value, kept) => {
       expect(written(name, value).toString(16)).toBe(kept.toString(16));
     });
