@@ -50,6 +50,13 @@ const SFENCE_MASK = 0xfa007fff;
 /** A mark that the guest set in a measurement. */
 export type MarkListener = (hart: Hart, id: number, value: number) => void;
 
+/** What one hart's monitor knows that no table has; plain data. */
+export interface MonitorState {
+  readonly view: number;
+  readonly seen: readonly number[];
+  readonly mechanism: readonly number[];
+}
+
 export class Monitor implements MachineMode {
   readonly machine: Machine;
   readonly config: MonitorConfig;
@@ -373,6 +380,23 @@ export class Monitor implements MachineMode {
     this.#threads.release(current);
     hart.setWord(THREAD, next);
     return true;
+  }
+
+  // --- snapshots ---
+
+  save(hart: Hart): MonitorState {
+    return {
+      view: this.#gates?.view ?? 0,
+      seen: this.#spaces.seen,
+      mechanism: this.isSeparated ? (this.shared.mechanism.save?.(hart) ?? []) : [],
+    };
+  }
+
+  restore(hart: Hart, state: MonitorState): void {
+    this.#gates?.resume(state.view);
+    this.#spaces.resume(state.seen);
+    this.shared.mechanism.restore?.(hart, state.mechanism);
+    this.shared.paging.chargeTo(hart);
   }
 
   // --- between instructions ---
