@@ -106,11 +106,11 @@ export async function conformSuite(directory: string, options: SuiteOptions): Pr
   return failed.length === 0 ? EXIT.OK : EXIT.INPUT;
 }
 
-/** By the name up to its second hyphen: `rv64ui-p-add` is one of `rv64ui-p`. */
+/** By what the name begins with: `rv64ui-p-add` is one of `rv64ui-p`, `M-div-01` one of `M`. */
 function groupsOf(outcomes: readonly TestOutcome[]): Map<string, { passed: number; of: number }> {
   const groups = new Map<string, { passed: number; of: number }>();
   for (const { name, passed } of outcomes) {
-    const group = /^[^-]+-[^-]+(?=-)/.exec(name)?.[0] ?? name;
+    const group = /^[^-]+(-[pv])?(?=-)/.exec(name)?.[0] ?? name;
     const counts = groups.get(group) ?? { passed: 0, of: 0 };
     groups.set(group, { passed: counts.passed + (passed ? 1 : 0), of: counts.of + 1 });
   }
