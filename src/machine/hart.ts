@@ -579,9 +579,10 @@ export class Hart implements CsrOwner, TriggerOwner {
           this.#advance(4);
           break;
       }
-      if (this.#requested) {
-        this.#requested = false;
-        return 'requested';
+      if (this.#request !== undefined) {
+        const request = this.#request;
+        this.#request = undefined;
+        if (request === 'requested' || !this.#mayWake()) return request;
       }
       if (this.#waitsForHarts) {
         this.#waitsForHarts = false;
@@ -598,10 +599,15 @@ export class Hart implements CsrOwner, TriggerOwner {
     return this.counter('traps') + (mine >>> 0);
   }
 
-  #requested = false;
+  #request: 'requested' | 'waiting' | undefined;
   /** Makes `run` return after the present instruction; for the monitor's host services. */
   requestReturn(): void {
-    this.#requested = true;
+    this.#request = 'requested';
+  }
+
+  /** Makes the hart wait after the present instruction, as WFI does. */
+  requestWait(): void {
+    this.#request = 'waiting';
   }
 
   #servePending(): RunEnd | undefined {

@@ -403,7 +403,11 @@ export class Monitor implements MachineMode {
 
   serve(hart: Hart): void {
     this.shared.paging.chargeTo(hart);
-    if (Atomics.load(this.shared.tables.hsm, hart.id) === HSM.START_PENDING) {
+    const { hsm } = this.shared.tables;
+    const state = Atomics.load(hsm, hart.id);
+    if (state === HSM.SUSPENDED) {
+      Atomics.store(hsm, hart.id, HSM.STARTED);
+    } else if (state === HSM.START_PENDING) {
       // Started again before its thread had come to rest.
       this.start(hart);
       hart.state = HART_STATE.RUNNING;
