@@ -13,6 +13,8 @@ const config: ViteUserConfig = defineConfig({
           name: 'unit',
           include: ['test/**/*.test.ts', 'packages/*/test/**/*.test.ts'],
           exclude: ['**/*.threads.test.ts', '**/*.guest.test.ts'],
+          // Some start a tool (objdump, the layer check); on a busy host that takes its time.
+          testTimeout: 30_000,
         },
       },
       {

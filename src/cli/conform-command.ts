@@ -24,6 +24,13 @@ export interface SuiteOptions {
   readonly json?: boolean;
 }
 
+export interface LitmusOptions {
+  readonly rounds: number;
+  readonly jit: OnOff;
+  readonly herd: string;
+  readonly json?: boolean;
+}
+
 const wholeNumber =
   (least: number, most: number) =>
   (text: string): number => {
@@ -94,5 +101,22 @@ command that repeats it.`,
     .action(async (directory: string, options: SuiteOptions) => {
       const { conformSuite } = await import('./conform.ts');
       process.exitCode = await conformSuite(directory, options);
+    });
+  conform
+    .command('litmus')
+    .description(
+      'Run litmus tests on harts with a thread each; what is seen must be allowed by RVWMO.',
+    )
+    .argument(
+      '<directory>',
+      'where the .litmus files are, with .allowed files or herd7 to judge them',
+    )
+    .option('--rounds <n>', 'how often each test runs', wholeNumber(1, 1e6), 100_000)
+    .option('--herd <command>', "herd7's command", 'herd7')
+    .addOption(jitOption())
+    .option('--json', 'print one JSON object on stdout')
+    .action(async (directory: string, options: LitmusOptions) => {
+      const { conformLitmus } = await import('./conform.ts');
+      process.exitCode = await conformLitmus(directory, options);
     });
 }

@@ -1,14 +1,18 @@
 /** What `cordon conform` does: a campaign or a suite, and its report. */
 import { randomInt } from 'node:crypto';
-import { existsSync } from 'node:fs';
+import { existsSync, readdirSync } from 'node:fs';
+import { join } from 'node:path';
 
 import { runCampaign, type CampaignResult } from '../lab/conformance/random/campaign.ts';
 import { cordon, findQemu, RunAborted, type Engine } from '../lab/conformance/random/engines.ts';
 import { KNOWN } from '../lab/conformance/random/compare.ts';
 import { MODES } from '../lab/conformance/random/generate.ts';
+import { LitmusError } from '../lab/conformance/litmus/parse.ts';
+import { LitmusRunner, type LitmusOutcome } from '../lab/conformance/litmus/run.ts';
 import { runSuite, type TestOutcome } from '../lab/conformance/elf-suite.ts';
+import { AssemblyError } from '../machine/isa/assembler.ts';
 import { INSTRUCTIONS } from '../machine/isa/table.ts';
-import type { RandomOptions, SuiteOptions } from './conform-command.ts';
+import type { LitmusOptions, RandomOptions, SuiteOptions } from './conform-command.ts';
 import { CommandError, EXIT } from './errors.ts';
 
 /** Seeds are drawn from what is easily typed again. */
@@ -102,13 +106,49 @@ export async function conformSuite(directory: string, options: SuiteOptions): Pr
   return failed.length === 0 ? EXIT.OK : EXIT.INPUT;
 }
 
-/** By the name up to its second hyphen: `rv64ui-p-add` is one of `rv64ui-p`. */
+/** By what the name begins with: `rv64ui-p-add` is one of `rv64ui-p`, `M-div-01` one of `M`. */
 function groupsOf(outcomes: readonly TestOutcome[]): Map<string, { passed: number; of: number }> {
   const groups = new Map<string, { passed: number; of: number }>();
   for (const { name, passed } of outcomes) {
-    const group = /^[^-]+-[^-]+(?=-)/.exec(name)?.[0] ?? name;
+    const group = /^[^-]+(-[pv])?(?=-)/.exec(name)?.[0] ?? name;
     const counts = groups.get(group) ?? { passed: 0, of: 0 };
     groups.set(group, { passed: counts.passed + (passed ? 1 : 0), of: counts.of + 1 });
   }
   return groups;
+}
+
+/** Returns the exit code. @throws CommandError */
+export async function conformLitmus(directory: string, options: LitmusOptions): Promise<number> {
+  if (!existsSync(directory))
+    throw new CommandError(`there is no directory '${directory}'`, EXIT.INPUT);
+  const { rounds, herd, json } = options;
+  const runner = new LitmusRunner({ rounds, herd, jit: options.jit === 'on' });
+  const outcomes: LitmusOutcome[] = [];
+  try {
+    for (const file of readdirSync(directory).toSorted()) {
+      if (!file.endsWith('.litmus')) continue;
+      const outcome = await runner.run(join(directory, file));
+      outcomes.push(outcome);
+      if (json !== true) process.stdout.write(describeLitmus(outcome));
+    }
+  } catch (error) {
+    if (error instanceof LitmusError || error instanceof AssemblyError)
+      throw new CommandError(error.message, EXIT.INPUT);
+    throw error;
+  } finally {
+    await runner.close();
+  }
+  const broken = outcomes.filter(({ forbidden }) => forbidden.length > 0).length;
+  if (json === true)
+    process.stdout.write(`${JSON.stringify({ ok: broken === 0, rounds, outcomes })}\n`);
+  else
+    process.stdout.write(
+      `${outcomes.length - broken} of ${outcomes.length} tests saw only what is allowed\n`,
+    );
+  return broken === 0 ? EXIT.OK : EXIT.INPUT;
+}
+
+function describeLitmus({ name, seen, allowed, forbidden }: LitmusOutcome): string {
+  const line = `${name}: saw ${Object.keys(seen).length} of ${allowed} outcomes\n`;
+  return forbidden.reduce((text, one) => `${text}  FORBIDDEN, ${seen[one]} times: ${one}\n`, line);
 }

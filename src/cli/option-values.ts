@@ -1,6 +1,7 @@
 /** Parsers of option values; commander puts the flag's name in front of their message. */
 import { InvalidArgumentError, Option } from 'commander';
 
+import type { RunPoint } from '../lab/debug/debugger.ts';
 import type { Exposure, Forward, TransportName } from '../lab/network/user-network.ts';
 import { CommandError } from './errors.ts';
 import { MAX_HARTS } from '../machine/physical-map.ts';
@@ -89,6 +90,14 @@ export function parseSeconds(text: string): number {
     throw new InvalidArgumentError('Give a number of seconds above 0, such as 10 or 0.5.');
   }
   return seconds;
+}
+
+/** `250000` instructions of all harts together, or `2.5s` on the machine. */
+export function parsePoint(text: string): RunPoint {
+  const [, digits, seconds] = /^(?:(\d{1,15})|(\d+(?:\.\d+)?)s)$/.exec(text) ?? [];
+  if (digits !== undefined) return { instructions: Number(digits) };
+  if (seconds !== undefined) return { seconds: Number(seconds) };
+  throw new InvalidArgumentError('Give a number of instructions, or of seconds such as 2.5s.');
 }
 
 export function parsePort(text: string): number {

@@ -2,7 +2,9 @@
 import { Option, type Command } from 'commander';
 
 import { MECHANISMS, type MechanismName } from '../policy/contexts.ts';
+import type { RunPoint } from '../lab/debug/debugger.ts';
 import type { Exposure, Forward } from '../lab/network/user-network.ts';
+import { CommandError } from './errors.ts';
 import {
   detectAbaOption,
   jitOption,
@@ -11,6 +13,7 @@ import {
   parseForward,
   parseHarts,
   parseMemory,
+  parsePoint,
   parsePort,
   parseSeconds,
   reservationsOption,
@@ -40,6 +43,9 @@ export interface RunOptions extends ReservationOptions {
   readonly plain?: boolean;
   readonly tui?: boolean;
   readonly record?: string;
+  readonly save?: string;
+  readonly saveAt?: RunPoint;
+  readonly restore?: string;
   readonly trace?: string;
   readonly traceTraps?: string;
   readonly traceInstructions?: string;
@@ -111,6 +117,16 @@ export function registerRunCommands(program: Command): void {
     .option('--tui', 'show harts, gates, events and console on a dashboard')
     .option('--record <file>', 'write what the dashboard sees to a file, for cordon replay')
     .option(
+      '--save <file>',
+      'where a snapshot goes: at --save-at, and whenever cordon gets SIGUSR1; the run goes on',
+    )
+    .option(
+      '--save-at <when>',
+      'save after so many instructions of all harts together, or seconds such as 2.5s',
+      parsePoint,
+    )
+    .option('--restore <file>', 'go on from a snapshot; what the machine is comes from there')
+    .option(
       '--trace <file>',
       'write a trace for ui.perfetto.dev; one that ends in .json is Chrome JSON',
     )
@@ -138,6 +154,8 @@ Examples:
   $ cordon run --harts 2 --json --trace run.pftrace --profile run.svg    look into it afterwards
   $ cordon run --deterministic --trace-instructions boot.txt --trace-limit 100000
   $ cordon run --kernel bare.elf --seconds 10     a kernel of your own, M-mode or S-mode
+  $ cordon run --harts 2 --save run.snap --save-at 3s     save a booted machine
+  $ cordon run --restore run.snap                 go on from there
   $ cordon run --harts 4 --gdb 1234 --wait        gdb-multiarch build/kernel.elf -ex 'target remote :1234'
   $ cordon run --kernel Image --initrd i.cpio.gz --append 'console=ttyS0'    Linux
   $ cordon run --kernel Image --forward tcp:8080:80   reach the guest's port 80 at localhost:8080
@@ -149,8 +167,35 @@ Exit code: the guest's own when it powers off or ends through tohost; 3 if it as
 after a panic; 124 at the time limit or when nothing can ever happen again, 130 after Ctrl-C, 70 if cordon
 failed, 2 for a wrong command line, 1 for a file that cannot be used.`,
     )
-    .action(async (options: RunOptions) => {
+    .action(async (options: RunOptions, command: Command) => {
+      if (options.restore !== undefined) refuseMachineFlags(command);
       const { run } = await import('./run.ts');
       process.exitCode = await run(options);
     });
+}
+
+/** Flags that say what the machine is, which a snapshot knows. */
+const MACHINE_FLAGS = [
+  'kernel',
+  'firmware',
+  'initrd',
+  'harts',
+  'memory',
+  'mechanism',
+  'net',
+  'console',
+  'append',
+  'deterministic',
+  'seed',
+  'reservations',
+  'detectAba',
+] as const satisfies (keyof RunOptions)[];
+
+/** @throws CommandError */
+function refuseMachineFlags(command: Command): void {
+  const given = MACHINE_FLAGS.filter((flag) => command.getOptionValueSource(flag) === 'cli');
+  if (given.length === 0) return;
+  throw new CommandError(
+    `--restore: the snapshot says what the machine is; leave ${given.map((flag) => `--${flag === 'detectAba' ? 'detect-aba' : flag}`).join(', ')} out`,
+  );
 }

@@ -5,6 +5,8 @@ import { abaLines, describeExit, type RunExit, type RunResult } from '../lab/run
 import { promptTypist, type Typist } from '../lab/session-console.ts';
 import { ImageError } from '../lab/session-image.ts';
 import { Session, type SessionSpec } from '../lab/session.ts';
+import { SnapshotError, type Snapshot } from '../lab/snapshot/format.ts';
+import { restoredSpec, type RestoreOptions } from '../lab/snapshot/restore.ts';
 import {
   closeDrive,
   DriveError,
@@ -23,34 +25,24 @@ import { recorded } from './record.ts';
 import { networked } from './run-network.ts';
 import { chooseGuest, readInput } from './run-guest.ts';
 import { exitCodeOf, onEndSignals, type EndSignal } from './signals.ts';
+import { openSnapshot, saving } from './snapshot.ts';
 import { attachTerminal, ESCAPE_HELP } from './terminal.ts';
 
 /** Returns the exit code. @throws CommandError */
 export async function run(options: RunOptions): Promise<number> {
   checkOptions(options);
-  const guest = await chooseGuest({
-    ...options,
-    say: (text) => {
-      if (options.json !== true) process.stderr.write(`${text}\n`);
-    },
-  });
   const typist =
     options.script === undefined ? undefined : readScript(options.script, options.prompt);
   const drive = options.drive === undefined ? undefined : readDrive(options.drive, options);
   try {
-    const look = lookout(options, domainsOf(guest));
+    const given = drive === undefined ? {} : { drive };
+    const base =
+      options.restore === undefined
+        ? { ...(await bootSpec(options)), ...given }
+        : restoreSpec(openSnapshot(options.restore), { ...given, jit: options.jit === 'on' });
+    const look = lookout(options, domainsOf(base));
     const session = makeSession({
-      harts: options.harts,
-      ramBytes: options.memory,
-      ...guest,
-      mode:
-        options.deterministic === true
-          ? { kind: 'deterministic', seed: options.seed ?? '0' }
-          : { kind: 'parallel', jit: options.jit === 'on' },
-      reservations: reservationSpec(options),
-      ...(drive === undefined ? {} : { drive }),
-      ...peripheralsFor(options),
-      ...bootargsOf(options),
+      ...base,
       ...(options.seconds === undefined ? {} : { seconds: options.seconds }),
       ...(typist === undefined ? {} : { typist }),
       ...look.spec,
@@ -58,15 +50,50 @@ export async function run(options: RunOptions): Promise<number> {
     const { forward: forwards = [], expose: exposures = [] } = options;
     const body = (): Promise<number> =>
       debugged(session, options, () =>
-        networked(session, { forwards, exposures }, () =>
-          recorded(session, { file: options.record }, () =>
-            options.tui === true ? show(session) : converse(session, options),
+        saving(session, options, () =>
+          networked(session, { forwards, exposures }, () =>
+            recorded(session, { file: options.record }, () =>
+              options.tui === true ? show(session) : converse(session, options),
+            ),
           ),
         ),
       );
-    return await look.around(session, guest.image.name, body);
+    return await look.around(session, session.spec.image.name, body);
   } finally {
     if (drive !== undefined) closeDrive(drive);
+  }
+}
+
+/** A machine that boots. */
+async function bootSpec(options: RunOptions): Promise<SessionSpec> {
+  const guest = await chooseGuest({
+    ...options,
+    say: (text) => {
+      if (options.json !== true) process.stderr.write(`${text}\n`);
+    },
+  });
+  return {
+    harts: options.harts,
+    ramBytes: options.memory,
+    ...guest,
+    mode:
+      options.deterministic === true
+        ? { kind: 'deterministic', seed: options.seed ?? '0' }
+        : { kind: 'parallel', jit: options.jit === 'on' },
+    reservations: reservationSpec(options),
+    ...peripheralsFor(options),
+    ...bootargsOf(options),
+  };
+}
+
+/** A machine that goes on. @throws CommandError */
+function restoreSpec(snapshot: Snapshot, options: RestoreOptions): SessionSpec {
+  try {
+    return restoredSpec(snapshot, options);
+  } catch (error) {
+    if (error instanceof SnapshotError)
+      throw new CommandError(`--restore: ${error.message}`, EXIT.INPUT);
+    throw error;
   }
 }
 
@@ -108,7 +135,8 @@ function checkOptions(options: RunOptions): void {
         'leave it or --deterministic out (--net alone may stay)',
     );
   }
-  const undriven = kernel === undefined ? deviceFlags(options).at(0) : undefined;
+  const undriven =
+    kernel === undefined && options.restore === undefined ? deviceFlags(options).at(0) : undefined;
   if (undriven !== undefined) {
     throw new CommandError(
       `${undriven} is a device that our own kernel has no driver for; name a kernel with --kernel`,
@@ -128,6 +156,8 @@ function makeSession(spec: SessionSpec): Session {
   } catch (error) {
     if (error instanceof ImageError || error instanceof BootError)
       throw new CommandError(`--kernel: ${error.message}`, EXIT.INPUT);
+    if (error instanceof SnapshotError)
+      throw new CommandError(`--restore: ${error.message}`, EXIT.INPUT);
     throw error;
   }
 }
@@ -199,7 +229,8 @@ const END_OF_INPUT = Uint8Array.of(0x04);
 function attachInput(session: Session, options: RunOptions, quit: () => void): () => void {
   const { stdin } = process;
   // A deterministic run hears its script only: what else is typed has no time that could be repeated.
-  if (options.script !== undefined || options.deterministic === true) return () => {};
+  const { typist, mode } = session.spec;
+  if (typist !== undefined || mode.kind === 'deterministic') return () => {};
   if (stdin.isTTY && process.stdout.isTTY && options.plain !== true && options.json !== true) {
     return attachTerminal(stdin, {
       write: (bytes) => session.write(bytes),

@@ -34,6 +34,8 @@ export interface Steering {
   wakes(hart: number): boolean;
   /** The next portion is one instruction. */
   steps(hart: number): boolean;
+  /** The most instructions of the next portion. */
+  most(): number;
   /** A portion is over. */
   ran(hart: number, end: RunEnd): void;
 }
@@ -70,6 +72,16 @@ interface Slice {
   /** Work done before it, and how many harts share the time. */
   readonly workBefore: number;
   readonly sharers: number;
+}
+
+/** The scheduler's memory; plain data. */
+export interface SchedulerState {
+  readonly random: readonly number[];
+  readonly ticks: number;
+  readonly steps: number;
+  /** The hart whose slice was cut short. */
+  readonly interrupted: number | null;
+  readonly slots: readonly (Pick<Slot, 'status' | 'wakeAt'> & { readonly slice: Slice | null })[];
 }
 
 interface Slot {
@@ -120,6 +132,32 @@ export class DeterministicRun {
     }
   }
 
+  /** Where the scheduler stands, for a snapshot. While the run is held. */
+  save(): SchedulerState {
+    return {
+      random: this.#random.save(),
+      ticks: this.#ticks,
+      steps: this.#steps,
+      interrupted: this.#interrupted?.hart.id ?? null,
+      slots: this.#slots.map(({ status, wakeAt, slice }) => ({
+        status,
+        wakeAt,
+        slice: slice ?? null,
+      })),
+    };
+  }
+
+  /** Goes on from there. Before `run`. */
+  restore(state: SchedulerState): void {
+    this.#random.restore(state.random);
+    this.#ticks = state.ticks;
+    this.#steps = state.steps;
+    state.slots.forEach(({ status, wakeAt, slice }, id) => {
+      Object.assign(this.#slots[id] as Slot, { status, wakeAt, slice: slice ?? undefined });
+    });
+    this.#interrupted = state.interrupted === null ? undefined : this.#slots[state.interrupted];
+  }
+
   get ticks(): number {
     return this.#ticks;
   }
@@ -164,8 +202,10 @@ export class DeterministicRun {
     const slice = (slot.slice ??= this.#newSlice(hart));
     const left = slice.endsAt - hart.instret;
     const isStep = steering?.steps(hart.id) === true;
-    const end = isStep ? hart.step(false, isNew) : isNew ? hart.run(left) : hart.resume(left);
-    const isCut = end === 'halted' || (isStep && end === 'limit' && hart.instret < slice.endsAt);
+    const portion = isStep ? 1 : Math.min(left, steering?.most() ?? left);
+    const end = isStep ? hart.step(false, isNew) : isNew ? hart.run(portion) : hart.resume(portion);
+    const isPart = isStep || portion < left;
+    const isCut = end === 'halted' || (isPart && end === 'limit' && hart.instret < slice.endsAt);
     if (isCut) this.#interrupted = slot;
     else this.#finish(slot, slice, end);
     steering?.ran(hart.id, end);

@@ -19,6 +19,8 @@ export interface HartSupervisor extends MachineMode {
 }
 
 export interface HartLoopOptions {
+  /** The hart goes on from a snapshot: if it had been started, it is. */
+  readonly isRestored?: boolean;
   /** Instructions between two looks at the timer, hence the worst delay of a timer interrupt. */
   readonly slice: number;
   /** Looks at the pending word before a waiting hart parks; 0 where there are more harts than cores. */
@@ -33,12 +35,12 @@ export interface HartLoopOptions {
 export function runHart(
   hart: Hart,
   supervisor: HartSupervisor | undefined,
-  { slice, spins }: HartLoopOptions,
+  { slice, spins, isRestored = false }: HartLoopOptions,
   turns?: Turns,
   isStopped: () => boolean = () => false,
 ): void {
   // Without a supervisor the hart was set up by whoever made the machine.
-  let isStarted = supervisor === undefined;
+  let isStarted = supervisor === undefined || isRestored;
   for (;;) {
     if (!isStarted || hart.state === HART_STATE.STOPPED) {
       if (!sleepUntilStarted(hart)) return;

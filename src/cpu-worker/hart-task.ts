@@ -4,7 +4,7 @@
  * The module is loaded by every worker, up to 64 times: it imports the machine and the monitor and
  * nothing that they do not need.
  */
-import type { Hart } from '../machine/hart.ts';
+import type { Hart, HartState } from '../machine/hart.ts';
 import { attachMachine, type Machine, type MachineParts } from '../machine/machine.ts';
 import { EXIT_REASON } from '../machine/memory-plan.ts';
 import type { MonitorConfig } from '../nested-kernel/config.ts';
@@ -18,6 +18,8 @@ export interface HartTask extends HartLoopOptions {
   readonly hart: number;
   /** Null: the guest brings its own M-mode. */
   readonly monitor: MonitorConfig | null;
+  /** The hart's state in a snapshot from which it goes on; its block is in shared memory already. */
+  readonly restored: HartState | null;
   /** Null: every hart has a core of the host to itself. */
   readonly turns: { readonly memory: SharedArrayBuffer; readonly cores: number } | null;
   /** For a task module that looks on: what it has to know. */
@@ -34,7 +36,7 @@ export default function hartTask(task: HartTask): void {
 
 /** The same for those who want to look at the hart before it runs, and after. */
 export function carryHart(
-  { parts, hart: id, monitor: config, turns, ...options }: HartTask,
+  { parts, hart: id, monitor: config, turns, restored, ...options }: HartTask,
   prepare: (machine: Machine, hart: Hart) => () => void,
 ): void {
   const machine = attachMachine(parts);
@@ -43,10 +45,11 @@ export function carryHart(
     const monitor = config === null ? undefined : new Monitor(machine, config, id);
     const hart = machine.hart(id, monitor);
     finish = prepare(machine, hart);
+    if (restored !== null) hart.restore(restored);
     runHart(
       hart,
       monitor,
-      options,
+      { ...options, isRestored: restored !== null },
       turns === null ? undefined : attachTurns(turns.memory, turns.cores),
       () => machine.control.stop.load() !== 0,
     );

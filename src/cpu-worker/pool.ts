@@ -11,6 +11,7 @@ import { availableParallelism } from 'node:os';
 
 import { Piscina } from 'piscina';
 
+import type { HartState } from '../machine/hart.ts';
 import type { Machine } from '../machine/machine.ts';
 import { EXIT_REASON } from '../machine/memory-plan.ts';
 import type { MonitorConfig } from '../nested-kernel/config.ts';
@@ -82,9 +83,15 @@ export class HartPool {
   /**
    * Runs every hart until the machine stops.
    * @param look what the task module has to know, if it is another than ours
+   * @param restored by hart, the states from which they go on
    * @throws HartFailure, after which the pool is closed
    */
-  async run(machine: Machine, monitor: MonitorConfig | null, look?: unknown): Promise<void> {
+  async run(
+    machine: Machine,
+    monitor: MonitorConfig | null,
+    look?: unknown,
+    restored: readonly (HartState | null)[] = [],
+  ): Promise<void> {
     const { parts } = machine;
     if (!this.isFree) throw new Error('the pool carries another machine or is closed');
     if (parts.plan.harts !== this.harts) {
@@ -106,7 +113,10 @@ export class HartPool {
     const carry = async (hart: number): Promise<void> => {
       running.add(hart);
       try {
-        await this.#piscina.run({ parts, hart, monitor, look, slice, spins, turns });
+        await this.#piscina.run({
+          ...{ parts, hart, monitor, look, slice, spins, turns },
+          restored: restored[hart] ?? null,
+        });
       } catch (cause) {
         fail(hart, `failed: ${cause instanceof Error ? cause.message : String(cause)}`, cause);
       } finally {

@@ -24,6 +24,18 @@ export class Random {
     for (let n = 0; n < DISCARDED; n++) this.next();
   }
 
+  /** Its 128 bits, for a snapshot. */
+  save(): readonly number[] {
+    return [this.#a, this.#b, this.#c, this.#counter];
+  }
+
+  restore([a = 0, b = 0, c = 0, counter = 0]: readonly number[]): void {
+    this.#a = a;
+    this.#b = b;
+    this.#c = c;
+    this.#counter = counter;
+  }
+
   /** A whole number from 0 to 2^32 - 1. */
   next(): number {
     const result = (this.#a + this.#b + this.#counter) | 0;

@@ -8,7 +8,26 @@ export interface Typist {
   type(printed: Uint8Array, ticks: number): Uint8Array | undefined;
   /** The tick before which it will type nothing unless the guest prints; Infinity if it only reacts. */
   nextTick(): number;
+  /** How far it has come, for a snapshot. */
+  save(): TypistState;
 }
+
+/** A typist as plain data. */
+export type TypistState =
+  | { readonly kind: 'timed'; readonly inputs: readonly TimedInput[] }
+  | {
+      readonly kind: 'prompt';
+      readonly lines: readonly string[];
+      readonly prompt: string;
+      /** The end of what was printed. */
+      readonly tail: Uint8Array;
+    };
+
+/** The typist who goes on where another was. */
+export const restoredTypist = (state: TypistState): Typist =>
+  state.kind === 'timed'
+    ? timedTypist(state.inputs)
+    : promptTypist(state.lines, state.prompt, state.tail);
 
 const encoder = new TextEncoder();
 
@@ -32,6 +51,7 @@ export function timedTypist(inputs: readonly TimedInput[]): Typist {
       return text === '' ? undefined : encoder.encode(text);
     },
     nextTick: () => waiting[next]?.atTick ?? Infinity,
+    save: () => ({ kind: 'timed', inputs: waiting.slice(next) }),
   };
 }
 
@@ -39,10 +59,14 @@ export function timedTypist(inputs: readonly TimedInput[]): Typist {
  * Types the next line whenever the guest's output ends with the prompt at the start of a line. Anywhere
  * else the same characters are no prompt: they may be an echo, or part of what a program prints.
  */
-export function promptTypist(lines: readonly string[], prompt: string): Typist {
-  const expected = encoder.encode(`\n${prompt}`);
+export function promptTypist(
+  lines: readonly string[],
+  prompt: string,
   // The console begins with an empty line.
-  let tail = encoder.encode('\n');
+  printedBefore: Uint8Array = encoder.encode('\n'),
+): Typist {
+  const expected = encoder.encode(`\n${prompt}`);
+  let tail = printedBefore;
   let next = 0;
   return {
     type: (printed) => {
@@ -58,6 +82,7 @@ export function promptTypist(lines: readonly string[], prompt: string): Typist {
       return encoder.encode(`${lines[next++]}\n`);
     },
     nextTick: () => Infinity,
+    save: () => ({ kind: 'prompt', lines: lines.slice(next), prompt, tail }),
   };
 }
 

@@ -34,7 +34,7 @@ import type { Escape, Oracle } from '../oracle/oracle.ts';
 import { DeterministicRun } from '../cpu-worker/deterministic.ts';
 import { HartFailure, HartPool } from '../cpu-worker/pool.ts';
 import { stateHash } from '../cpu-worker/state-hash.ts';
-import type { Debugger } from './debug/debugger.ts';
+import type { Debugger, RunPoint } from './debug/debugger.ts';
 import { DeterministicDebugger } from './debug/deterministic-debugger.ts';
 import { ParallelDebugger } from './debug/parallel-debugger.ts';
 import { lookAt, type Look } from './look.ts';
@@ -42,6 +42,9 @@ import { InstructionTracer, type InstructionTraceOptions } from './trace/instruc
 import { observedPool, oracleFor } from './observe.ts';
 import { loadBare } from './bare.ts';
 import type { KernelImage } from './session-image.ts';
+import type { Snapshot } from './snapshot/format.ts';
+import { restoredConfig, restoredParts, restoreMemory, restoreModels } from './snapshot/restore.ts';
+import { saveSession } from './snapshot/save.ts';
 import type { Typist } from './session-console.ts';
 import {
   denialOf,
@@ -104,6 +107,8 @@ export interface SessionSpec extends Peripherals {
   readonly onMark?: MarkListener;
   /** Cycles from counters; the cost model's. */
   readonly cycles?: (read: ReadCounter) => number;
+  /** What the machine goes on from, instead of booting; the rest of the specification is made from it. */
+  readonly restored?: Snapshot;
 }
 
 /** Half the time a human notices. */
@@ -141,25 +146,26 @@ export class Session {
   #run: DeterministicRun | undefined;
   #oracle: Oracle | undefined;
   #isStarted = false;
+  /** Where a parallel run has something to do. */
+  #mark: { readonly point: RunPoint; readonly reached: () => void } | undefined;
 
   /** @throws RangeError, ImageError for a machine or an image that cannot be */
   constructor(spec: SessionSpec) {
     this.spec = spec;
-    const { firmware, mode } = spec;
-    this.machine = attachMachine(
-      createMachine({
-        harts: spec.harts,
-        ramBytes: spec.ramBytes,
-        deterministic: mode.kind === 'deterministic',
-        ...(mode.kind === 'parallel' && mode.jit !== false ? { jitAfter: HOT_AFTER } : {}),
-        isObserved: spec.look?.trace !== undefined || spec.instructions !== undefined,
-        hasKeys: firmware?.mechanism === 'pkey',
-        ...(spec.reservations === undefined ? {} : { reservations: spec.reservations }),
-        monitorBytes: firmware === undefined ? 0 : monitorTableBytes(spec.ramBytes),
-        ...peripheralsOf(spec),
-        ...(spec.image.htif === undefined ? {} : { htif: spec.image.htif }),
-      }),
-    );
+    const { firmware, mode, restored } = spec;
+    const parts = createMachine({
+      harts: spec.harts,
+      ramBytes: spec.ramBytes,
+      deterministic: mode.kind === 'deterministic',
+      ...(mode.kind === 'parallel' && mode.jit !== false ? { jitAfter: HOT_AFTER } : {}),
+      isObserved: spec.look?.trace !== undefined || spec.instructions !== undefined,
+      hasKeys: firmware?.mechanism === 'pkey',
+      ...(spec.reservations === undefined ? {} : { reservations: spec.reservations }),
+      monitorBytes: firmware === undefined ? 0 : monitorTableBytes(spec.ramBytes),
+      ...peripheralsOf(spec),
+      ...(spec.image.htif === undefined ? {} : { htif: spec.image.htif }),
+    });
+    this.machine = attachMachine(restored === undefined ? parts : restoredParts(parts, restored));
     this.#steering =
       mode.kind === 'deterministic' ? new DeterministicDebugger(this.machine) : undefined;
     this.debugger = this.#steering ?? new ParallelDebugger(this.machine);
@@ -167,8 +173,14 @@ export class Session {
     this.#consoles = [uart.consoleEnd(), ...(virtioConsole === undefined ? [] : [virtioConsole])];
     this.#console = this.#consoles.at(-1) as ConsoleEnd;
     const seed = mode.kind === 'deterministic' ? mode.seed : randomUUID();
-    this.#config =
-      firmware === undefined ? this.#loadBare(seed) : this.#bootFirmware(firmware, seed);
+    if (restored !== undefined) {
+      this.#config = restoredConfig(restored);
+      this.#typed = restored.header.console.typed;
+      restoreMemory(this.machine, restored);
+    } else {
+      this.#config =
+        firmware === undefined ? this.#loadBare(seed) : this.#bootFirmware(firmware, seed);
+    }
     const { promise, resolve } = Promise.withResolvers<RunResult>();
     this.done = promise;
     this.#settle = resolve;
@@ -187,6 +199,11 @@ export class Session {
   get separation(): Contexts | undefined {
     const { firmware } = this.spec;
     return firmware?.mechanism === 'none' ? undefined : firmware?.contexts;
+  }
+
+  /** Whether there are harts that execute, or would if nobody held them. */
+  get isRunning(): boolean {
+    return this.#isStarted && !this.hasEnded;
   }
 
   /** Whether the machine has stopped for good. */
@@ -244,6 +261,78 @@ export class Session {
     return this.machine.clock.now() / TIMEBASE_HZ;
   }
 
+  // --- snapshots ---
+
+  /**
+   * Saves the machine as it is between two instructions and lets it go on.
+   * @returns the size of the file
+   * @throws the system's error if it cannot be written
+   */
+  async save(path: string): Promise<number> {
+    let sizeBytes: number | undefined;
+    await this.debugger.aside(() => (sizeBytes = this.saveHalted(path)));
+    if (sizeBytes === undefined) throw new Error('the machine has stopped');
+    return sizeBytes;
+  }
+
+  /** The same while the debugger holds the machine anyway. */
+  saveHalted(path: string): number {
+    const { mode } = this.spec;
+    return saveSession(path, this, {
+      monitor: this.#config,
+      typed: this.#typed,
+      deterministic:
+        mode.kind === 'parallel' || this.#run === undefined
+          ? null
+          : {
+              seed: mode.seed,
+              sliceMax: mode.sliceMax ?? null,
+              tlb: mode.tlb ?? DEFAULT_TLB,
+              scheduler: this.#run.save(),
+            },
+    });
+  }
+
+  /**
+   * Saves once the run has come to a point: a deterministic one at exactly that instruction, another as soon
+   * as it is noticed. Settles with nothing if the run ends before.
+   */
+  async saveAt(point: RunPoint, path: string): Promise<number | undefined> {
+    const { promise, resolve, reject } = Promise.withResolvers<number | undefined>();
+    void this.done.then(() => resolve(undefined));
+    const save = (): void => {
+      void this.save(path).then(resolve, reject);
+    };
+    if (this.#steering !== undefined) this.#steering.at(point, save);
+    else this.#mark = { point, reached: save };
+    return await promise;
+  }
+
+  #lookForMark(): void {
+    if (this.#mark === undefined) return;
+    const { point, reached } = this.#mark;
+    const retired = (): number =>
+      Array.from({ length: this.harts }, (_, hart) => this.counters(hart)('instructions')).reduce(
+        (sum, count) => sum + count,
+        0,
+      );
+    const isThere =
+      'seconds' in point ? this.machineSeconds >= point.seconds : retired() >= point.instructions;
+    if (!isThere) return;
+    this.#mark = undefined;
+    reached();
+  }
+
+  #restoreRun(run: DeterministicRun, restored: Snapshot): void {
+    const { deterministic, harts } = restored.header;
+    restoreModels(this.machine, restored);
+    if (deterministic !== null) run.restore(deterministic.scheduler);
+    run.harts.forEach((hart, id) => {
+      const state = harts[id] ?? null;
+      if (state !== null) hart.restore(state);
+    });
+  }
+
   // --- the run ---
 
   async #carry(): Promise<void> {
@@ -269,10 +358,13 @@ export class Session {
     const drain = setInterval(() => {
       this.#exchange();
       // While a debugger holds the machine its time stands still, whatever its clock says.
-      if (this.machineSeconds >= seconds && !this.debugger.isHalted) this.stop('time-limit');
+      if (this.debugger.isHalted) return;
+      this.#lookForMark();
+      if (this.machineSeconds >= seconds) this.stop('time-limit');
     }, DRAIN_MS);
     try {
-      await pool.run(this.machine, this.#config, { isWatched, ...look } satisfies Look);
+      const looks = { isWatched, ...look } satisfies Look;
+      await pool.run(this.machine, this.#config, looks, this.spec.restored?.header.harts);
     } finally {
       clearInterval(drain);
       if (lent === undefined) await pool.close();
@@ -312,6 +404,7 @@ export class Session {
     const { harts } = this.#run;
     steering?.attach(harts);
     tracer?.attach(harts);
+    if (this.spec.restored !== undefined) this.#restoreRun(this.#run, this.spec.restored);
     for (const hart of harts) this.#oracle?.attach(hart);
     const look: Look = { isWatched: false, ...this.spec.look };
     const finish = harts.map((hart) => lookAt(this.machine, hart, look, config !== null, tracer));

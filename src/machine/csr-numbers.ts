@@ -43,6 +43,8 @@ export const CSR = {
   mkeys: 0x7c0,
   tselect: 0x7a0,
   tdata1: 0x7a1,
+  tdata2: 0x7a2,
+  tinfo: 0x7a4,
   mcycle: 0xb00,
   minstret: 0xb02,
   mvendorid: 0xf11,

@@ -17,6 +17,7 @@ import {
   SATP_MODE,
   type Translation,
 } from './translation.ts';
+import type { Triggers } from './triggers.ts';
 
 const S_INTERRUPTS = (1 << IRQ.SSI) | (1 << IRQ.STI) | (1 << IRQ.SEI);
 const ALL_INTERRUPTS = S_INTERRUPTS | (1 << IRQ.MSI) | (1 << IRQ.MTI) | (1 << IRQ.MEI);
@@ -51,6 +52,7 @@ export interface CsrOwner {
   readonly base: number;
   readonly mode: number;
   readonly translation: Translation;
+  readonly triggers: Triggers;
   readonly clock: Clock;
   xLow(register: number): number;
   xHigh(register: number): number;
@@ -223,10 +225,13 @@ export class CsrFile {
       case CSR.mkeys:
         return this.#hart.translation.hasKeys && this.#give(this.#low(MKEYS), this.#high(MKEYS));
       case CSR.tselect:
-        // One trigger exists that is hard-wired to type 0: none (Sdtrig: "there is no trigger at this tselect").
-        return this.#give(0, 0);
+        return this.#give(this.#hart.triggers.selected, 0);
       case CSR.tdata1:
-        return this.#give(0, 0);
+        return this.#give(this.#hart.triggers.data1Low, this.#hart.triggers.data1High);
+      case CSR.tdata2:
+        return this.#give(this.#hart.triggers.data2Low, this.#hart.triggers.data2High);
+      case CSR.tinfo:
+        return this.#give(this.#hart.triggers.info, 0);
     }
     if (number >= CSR.pmpaddr0 && number < CSR.pmpaddr0 + PMP_ENTRIES) {
       const entry = number - CSR.pmpaddr0;
@@ -377,7 +382,13 @@ export class CsrFile {
         return;
       }
       case CSR.tselect:
+        this.#hart.triggers.select(low);
+        return;
       case CSR.tdata1:
+        this.#hart.triggers.setData1(low, high);
+        return;
+      case CSR.tdata2:
+        this.#hart.triggers.setData2(low, high);
         return;
     }
     if (number >= CSR.pmpaddr0 && number < CSR.pmpaddr0 + PMP_ENTRIES) {

@@ -46,9 +46,11 @@ import { Jit } from './jit/jit.ts';
 import type { HartObserver } from './hart-observer.ts';
 import { hartBase, type MemoryPlan } from './memory-plan.ts';
 import { RAM_BASE } from './physical-map.ts';
+import type { PmpState } from './pmp.ts';
 import type { ReservationSpec } from './reservation-spec.ts';
 import { Reservations } from './reservations.ts';
 import { CAUSE, levelsOf, MSTATUS_BITS, NO_FAULT, Translation } from './translation.ts';
+import { TRIGGER_BITS, Triggers, type TriggerOwner, type TriggersState } from './triggers.ts';
 
 /**
  * Whoever stands in for M-mode software. Without one, the guest brings its own firmware and traps to M
@@ -59,6 +61,17 @@ export interface MachineMode {
   trap(hart: Hart): void;
   /** A remote fence was asked of this hart, or the monitor has work for it. */
   serve(hart: Hart): void;
+  /** What it remembers of its hart outside of shared memory, as plain data, for a snapshot. */
+  save?(hart: Hart): unknown;
+  restore?(hart: Hart, state: unknown): void;
+}
+
+/** What a hart is besides its block in shared memory; plain data. */
+export interface HartState {
+  readonly pmp: PmpState;
+  readonly triggers: TriggersState;
+  /** Of its machine mode. */
+  readonly machineMode: unknown;
 }
 
 export interface HartEnvironment {
@@ -131,7 +144,7 @@ const MSTATUS = csrWordOf('mstatus');
 const SATP = csrWordOf('satp');
 const STIMECMP = csrWordOf('stimecmp');
 
-export class Hart implements CsrOwner {
+export class Hart implements CsrOwner, TriggerOwner {
   readonly id: number;
   readonly base: number;
   readonly plan: MemoryPlan;
@@ -139,6 +152,7 @@ export class Hart implements CsrOwner {
   readonly counters: Float64Array;
   readonly core: CoreExports;
   readonly translation: Translation;
+  readonly triggers: Triggers = new Triggers(this);
   readonly csrs: CsrFile;
   /** Undefined if the core does LR/SC by itself, comparing values. */
   readonly reservations: Reservations | undefined;
@@ -217,7 +231,10 @@ export class Hart implements CsrOwner {
       ...(reservations === undefined
         ? {}
         : { isStoreWatched: (host: number) => reservations.isWatched(host) }),
-      held: this.debug,
+      held: {
+        holds: (low, high, access) =>
+          this.debug.holds(low, high, access) || this.triggers.holds(low, high, access),
+      },
       decodeCache: this.#decodeCache,
     });
     if (this.machineMode !== undefined) this.translation.pmp.open();
@@ -380,10 +397,31 @@ export class Hart implements CsrOwner {
     this.setPc(pcLow, pcHigh);
     this.set('domain', -1);
     this.set('thread', -1);
+    this.triggers.reset();
     this.translation.pmp.reset();
     if (this.machineMode !== undefined) this.translation.pmp.open();
     this.#modelAsid();
     this.translation.flushAll();
+  }
+
+  /** For a snapshot. Between two runs. */
+  save(): HartState {
+    return {
+      pmp: this.translation.pmp.save(),
+      triggers: this.triggers.save(),
+      machineMode: this.machineMode?.save?.(this) ?? null,
+    };
+  }
+
+  /**
+   * The hart goes on from a block that was saved. What it remembered of memory is gone: translations, and
+   * instructions as they were decoded, as after SFENCE.VMA and FENCE.I.
+   */
+  restore({ pmp, triggers, machineMode }: HartState): void {
+    this.translation.pmp.restore(pmp);
+    this.triggers.restore(triggers);
+    this.translation.flushAll();
+    this.machineMode?.restore?.(this, machineMode);
   }
 
   // --- the run loop ---
@@ -450,7 +488,8 @@ export class Hart implements CsrOwner {
       if (++returns > limit + MOST_RETURNS) return 'limit';
       if (left <= 0) return 'limit';
       if (this.#isSingle) {
-        if (record === 0 && this.#trapsTaken === traps) record = this.#recordAtPc();
+        if (record === 0 && this.#trapsTaken === traps && !this.#breaksAtPc())
+          record = this.#recordAtPc();
         if (this.#trapsTaken !== traps) return 'limit';
         // A record of its own ends its line, and with something pending the core goes no further.
         Atomics.or(this.words, this.#block + PENDING_WORD, PENDING.DEBUG);
@@ -544,9 +583,10 @@ export class Hart implements CsrOwner {
           this.#advance(4);
           break;
       }
-      if (this.#requested) {
-        this.#requested = false;
-        return 'requested';
+      if (this.#request !== undefined) {
+        const request = this.#request;
+        this.#request = undefined;
+        if (request === 'requested' || !this.#mayWake()) return request;
       }
       if (this.#waitsForHarts) {
         this.#waitsForHarts = false;
@@ -563,10 +603,15 @@ export class Hart implements CsrOwner {
     return this.counter('traps') + (mine >>> 0);
   }
 
-  #requested = false;
+  #request: 'requested' | 'waiting' | undefined;
   /** Makes `run` return after the present instruction; for the monitor's host services. */
   requestReturn(): void {
-    this.#requested = true;
+    this.#request = 'requested';
+  }
+
+  /** Makes the hart wait after the present instruction, as WFI does. */
+  requestWait(): void {
+    this.#request = 'waiting';
   }
 
   #servePending(): RunEnd | undefined {
@@ -782,6 +827,7 @@ export class Hart implements CsrOwner {
    * @returns the record of the instruction at pc if its page may not be remembered (PMP cuts it), else 0
    */
   #fillFetch(): number {
+    if (this.#breaksAtPc()) return 0;
     const { translation } = this;
     const fault = translation.translate(this.pcLow, this.pcHigh, 'fetch', 2);
     if (fault !== NO_FAULT) {
@@ -809,6 +855,7 @@ export class Hart implements CsrOwner {
     const isLoad = (flags & ACCESS.LOAD) !== 0;
     const low = this.words[this.#block + FAULT_ADDRESS] as number;
     const high = this.words[this.#block + FAULT_ADDRESS + 1] as number;
+    if (this.triggers.isArmed && this.#breaksAtAccess()) return;
     if ((flags & ACCESS.BLOCK) !== 0) {
       this.#zeroBlock(low, high, bytes);
       return;
@@ -928,6 +975,10 @@ export class Hart implements CsrOwner {
     const low = this.xLow((raw >>> 15) & 31);
     const high = this.xHigh((raw >>> 15) & 31);
     const block = low & -CACHE_BLOCK_BYTES;
+    if (this.#breaksAt(block, high, CACHE_BLOCK_BYTES, TRIGGER_BITS.STORE)) {
+      this.#addInstret(-1);
+      return;
+    }
     const { translation } = this;
     let fault = NO_FAULT;
     if (translation.translate(block, high, 'load', CACHE_BLOCK_BYTES) !== NO_FAULT)
@@ -948,20 +999,60 @@ export class Hart implements CsrOwner {
 
   /** Whether a debugger wants to be told of the access that the core left for us; it has not been made. */
   #stopsAccess(): boolean {
+    const { low, high, bytes, isLoad, isStore } = this.#leftAccess();
+    return this.debug.stopsAccess(
+      low,
+      high,
+      bytes,
+      (isLoad ? POINT_KIND.LOAD : 0) | (isStore ? POINT_KIND.STORE : 0),
+    );
+  }
+
+  /** Whether a trigger fires before that access: its exception has then been taken. */
+  #breaksAtAccess(): boolean {
+    const { low, high, bytes, isLoad, isStore } = this.#leftAccess();
+    return this.#breaksAt(
+      low,
+      high,
+      bytes,
+      (isLoad ? TRIGGER_BITS.LOAD : 0) | (isStore ? TRIGGER_BITS.STORE : 0),
+    );
+  }
+
+  /** The same before the instruction at pc. */
+  #breaksAtPc(): boolean {
+    return this.#breaksAt(this.pcLow, this.pcHigh, 1, TRIGGER_BITS.EXECUTE);
+  }
+
+  #breaksAt(low: number, high: number, bytes: number, kinds: number): boolean {
+    const { triggers } = this;
+    if (!triggers.fires(low, high, bytes, kinds)) return false;
+    this.trap(CAUSE.BREAKPOINT, triggers.low, triggers.high);
+    return true;
+  }
+
+  /** What of memory the access touches that the core left for us, and how; AMOs do both. */
+  #leftAccess(): {
+    readonly low: number;
+    readonly high: number;
+    readonly bytes: number;
+    readonly isLoad: boolean;
+    readonly isStore: boolean;
+  } {
     const operation = operationOf(
       this.words[(this.words[this.#block + EXIT_IP] as number) >> 2] as number,
     );
     const flags = ACCESS_FLAGS[operation] as number;
-    const isLoad = (flags & ACCESS.LOAD) !== 0;
-    const isBoth = (flags & ACCESS.ATOMIC) !== 0 && !isLoad;
-    const low = this.words[this.#block + FAULT_ADDRESS] as number;
     const bytes = ACCESS_BYTES[operation] as number;
-    return this.debug.stopsAccess(
-      (flags & ACCESS.BLOCK) === 0 ? low : low & -bytes,
-      this.words[this.#block + FAULT_ADDRESS + 1] as number,
+    const low = this.words[this.#block + FAULT_ADDRESS] as number;
+    const isLoadOnly = (flags & ACCESS.LOAD) !== 0;
+    return {
+      low: (flags & ACCESS.BLOCK) === 0 ? low : low & -bytes,
+      high: this.words[this.#block + FAULT_ADDRESS + 1] as number,
       bytes,
-      (isLoad || isBoth ? POINT_KIND.LOAD : 0) | (isLoad ? 0 : POINT_KIND.STORE),
-    );
+      isLoad: isLoadOnly || (flags & (ACCESS.ATOMIC | ACCESS.SC)) === ACCESS.ATOMIC,
+      isStore: !isLoadOnly,
+    };
   }
 
   /**

@@ -40,6 +40,7 @@ const EXTENSIONS = [
   'zba',
   'zbb',
   'zbs',
+  'sdtrig',
   'smepmp',
   'sstc',
   'svade',

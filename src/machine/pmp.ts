@@ -47,6 +47,14 @@ const lockdownRow = (config: number): number =>
   ((config & W) === 0 ? 0 : 2) |
   ((config & X) === 0 ? 0 : 1);
 
+/** Everything that software has put there; plain data. */
+export interface PmpState {
+  readonly mseccfg: number;
+  readonly config: readonly number[];
+  readonly low: readonly number[];
+  readonly high: readonly number[];
+}
+
 export class PmpTable {
   readonly #config: Uint8Array = new Uint8Array(PMP_ENTRIES);
   /** pmpaddr in halves: a Number would round its 54 bits. */
@@ -78,6 +86,24 @@ export class PmpTable {
   open(): void {
     this.setAddress(PMP_ENTRIES - 1, -1, -1);
     this.setConfig(PMP_ENTRIES - 1, ALL | (PMP.NAPOT << PMP.A_SHIFT));
+  }
+
+  /** For a snapshot. */
+  save(): PmpState {
+    return {
+      mseccfg: this.#mseccfg,
+      config: [...this.#config],
+      low: [...this.#low],
+      high: [...this.#high],
+    };
+  }
+
+  restore(state: PmpState): void {
+    this.#mseccfg = state.mseccfg;
+    this.#config.set(state.config);
+    this.#low.set(state.low);
+    this.#high.set(state.high);
+    this.#rebuild();
   }
 
   /** Whether accesses of a mode have to be asked about at all. */

@@ -190,7 +190,7 @@ export class Translation {
     readonly watchedPage: number;
     /** More of them, by linear-memory address; they may become watched at any time. */
     readonly isStoreWatched?: (host: number) => boolean;
-    /** A debugger's. */
+    /** A debugger's and the guest's own, for their breakpoints and watchpoints. */
     readonly held?: HeldPages;
     readonly decodeCache: DecodeCache;
   }) {
@@ -648,7 +648,7 @@ export class Translation {
 
   /**
    * Puts the last successful translation into the TLB.
-   * @returns false if it may not be remembered: a device, a page that PMP cuts or a debugger holds, or a
+   * @returns false if it may not be remembered: a device, a page that PMP cuts or that is held, or a
    * store that is watched
    */
   remember(low: number, high: number, access: AccessKind): boolean {

@@ -378,6 +378,16 @@ export class Gates {
     hart.setX(TP, words[exit + AT.x + 2 * TP] as number, words[exit + AT.x + 2 * TP + 1] as number);
   }
 
+  /** The domain in whose view the hart is, for a snapshot. */
+  get view(): number {
+    return this.#view;
+  }
+
+  /** The hart goes on in that view, which is in force. */
+  resume(view: number): void {
+    this.#view = view;
+  }
+
   /** The view, the registers of S-mode, and who takes which traps, follow the domain, which is claimed. */
   #switchView(hart: Hart, to: number, thread: number): void {
     const from = this.#view;

@@ -50,6 +50,13 @@ const SFENCE_MASK = 0xfa007fff;
 /** A mark that the guest set in a measurement. */
 export type MarkListener = (hart: Hart, id: number, value: number) => void;
 
+/** What one hart's monitor knows that no table has; plain data. */
+export interface MonitorState {
+  readonly view: number;
+  readonly seen: readonly number[];
+  readonly mechanism: readonly number[];
+}
+
 export class Monitor implements MachineMode {
   readonly machine: Machine;
   readonly config: MonitorConfig;
@@ -375,11 +382,32 @@ export class Monitor implements MachineMode {
     return true;
   }
 
+  // --- snapshots ---
+
+  save(hart: Hart): MonitorState {
+    return {
+      view: this.#gates?.view ?? 0,
+      seen: this.#spaces.seen,
+      mechanism: this.isSeparated ? (this.shared.mechanism.save?.(hart) ?? []) : [],
+    };
+  }
+
+  restore(hart: Hart, state: MonitorState): void {
+    this.#gates?.resume(state.view);
+    this.#spaces.resume(state.seen);
+    this.shared.mechanism.restore?.(hart, state.mechanism);
+    this.shared.paging.chargeTo(hart);
+  }
+
   // --- between instructions ---
 
   serve(hart: Hart): void {
     this.shared.paging.chargeTo(hart);
-    if (Atomics.load(this.shared.tables.hsm, hart.id) === HSM.START_PENDING) {
+    const { hsm } = this.shared.tables;
+    const state = Atomics.load(hsm, hart.id);
+    if (state === HSM.SUSPENDED) {
+      Atomics.store(hsm, hart.id, HSM.STARTED);
+    } else if (state === HSM.START_PENDING) {
       // Started again before its thread had come to rest.
       this.start(hart);
       hart.state = HART_STATE.RUNNING;

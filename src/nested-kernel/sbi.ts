@@ -204,8 +204,11 @@ export class Sbi {
         return ok(Atomics.load(hsm, target));
       }
       case 3:
-        // A retentive suspend (type 0) is a wait for an interrupt.
-        return hart.xLow(A0) === 0 ? ok() : fail(STATUS.NOT_SUPPORTED);
+        // Only the default retentive type: a wait for an interrupt that others can see.
+        if (hart.xLow(A0) !== 0) return fail(STATUS.NOT_SUPPORTED);
+        Atomics.store(hsm, hart.id, HSM.SUSPENDED);
+        hart.requestWait();
+        return ok();
       default:
         return fail(STATUS.NOT_SUPPORTED);
     }

@@ -131,6 +131,15 @@ export class Spaces {
     for (const frame of frames) this.#shared.setDirect(frame, DIRECT_RIGHTS);
   }
 
+  /** Up to which unmaps the hart has caught up with each space, for a snapshot. */
+  get seen(): readonly number[] {
+    return [...this.#seen];
+  }
+
+  resume(seen: readonly number[]): void {
+    this.#seen.set(seen);
+  }
+
   /** The hart's user half becomes that of the space. Its thread is in the core. */
   activate(hart: Hart, space: number): Answer {
     if (space !== 0 && this.table(space) === 0) return refuse(STATUS.INVALID_PARAM);

@@ -49,7 +49,13 @@ export const DOMAIN_STATE = {
 } as const;
 
 /** SBI hart states (SBI 2.0, "Hart State Management Extension"). */
-export const HSM = { STARTED: 0, STOPPED: 1, START_PENDING: 2, STOP_PENDING: 3 } as const;
+export const HSM = {
+  STARTED: 0,
+  STOPPED: 1,
+  START_PENDING: 2,
+  STOP_PENDING: 3,
+  SUSPENDED: 4,
+} as const;
 
 /** What a frame on a domain stack remembers of the interrupted or calling domain. */
 export const FRAME_KIND = { CALL: 1, INTERRUPT: 2 } as const;

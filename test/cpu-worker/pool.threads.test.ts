@@ -147,7 +147,14 @@ describe('a worker that', () => {
   });
 
   it('does not stop is terminated and named', async () => {
-    const { exit } = await run(SPIN, { harts: 3, pool: faulty('hang'), seconds: 0.3 });
+    const running = session(SPIN, { harts: 3, pool: faulty('hang') }).start();
+    // The others have to be there, or they will not have stopped in time either.
+    for (const hart of [0, 2])
+      await expect
+        .poll(() => running.counters(hart)('instructions'), { timeout: 20_000 })
+        .toBeGreaterThan(0);
+    running.stop();
+    const { exit } = await running.done;
     expect(exit).toMatchObject({ reason: 'failure', hart: 1 });
     expect(exit.message).toMatch(/hart 1 did not stop within 300 ms/);
   });

@@ -441,6 +441,50 @@ describe('our SBI below a kernel that looks after itself', () => {
     expect(exit).toEqual({ reason: 'power-off', code: 0 });
   });
 
+  it('shows a hart that is suspended, until an interrupt wakes it', async () => {
+    const { exit } = await run({
+      harts: 2,
+      firmware: SBI,
+      image: linux(`
+        li   a0, 1
+        la   a1, second
+        ${sbi(0x48534d, 0)}
+      asleep:
+        li   a0, 1
+        ${sbi(0x48534d, 2)}
+        li   t0, 4
+        bne  a1, t0, asleep
+        li   a0, 2
+        li   a1, 0
+        ${sbi(0x735049, 0)}
+      awake:
+        li   a0, 1
+        ${sbi(0x48534d, 2)}
+        bnez a1, awake
+      wait:
+        wfi
+        j    wait
+      second:
+        li   t0, 2
+        csrw sie, t0
+        li   a0, 0
+        ${sbi(0x48534d, 3)}
+        bnez a0, wrong
+        csrr t0, sip
+        li   t1, 2
+        bne  t0, t1, wrong
+        li   t2, 100
+      linger:
+        addi t2, t2, -1
+        bnez t2, linger
+        ${POWER_OFF}
+      wrong:
+        ${FAIL}
+      `),
+    });
+    expect(exit).toEqual({ reason: 'power-off', code: 0 });
+  });
+
   it('leaves the kernel its own page tables and its illegal instructions', async () => {
     const { exit } = await run({
       firmware: SBI,

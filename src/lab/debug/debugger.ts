@@ -18,6 +18,9 @@ export type Stop =
   /** There is nothing to debug any more. */
   | { readonly reason: 'ended' };
 
+/** A point of a run: so many instructions of all harts together, or so many seconds on the machine. */
+export type RunPoint = { readonly instructions: number } | { readonly seconds: number };
+
 export interface Debugger {
   readonly isHalted: boolean;
   /** Stops every hart at an instruction; settles when none executes. Time on the machine stands still. */
@@ -27,6 +30,11 @@ export interface Debugger {
    * and all harts stand still again.
    */
   resume(actions: readonly HartAction[]): Promise<Stop>;
+  /**
+   * Does something while no hart executes, and lets the machine go on as it was, whoever else holds it or
+   * waits for its next stop.
+   */
+  aside(work: () => void): Promise<void>;
   /** All points, in place of those before. While the machine is halted. @throws RangeError for too many */
   setPoints(points: readonly Point[]): void;
   /** Memory was changed behind the harts' backs: they forget what they remember of it. While halted. */

@@ -14,7 +14,8 @@ import { answerHere, type QuestionKind, type Questions } from '../../machine/deb
 import { HART_STATE } from '../../machine/core/hart-block.ts';
 import type { Hart, RunEnd } from '../../machine/hart.ts';
 import type { Machine } from '../../machine/machine.ts';
-import type { Debugger, HartAction, Stop } from './debugger.ts';
+import { TIMEBASE_HZ } from '../../machine/physical-map.ts';
+import type { Debugger, HartAction, RunPoint, Stop } from './debugger.ts';
 
 export class DeterministicDebugger implements Debugger, Steering {
   /** They come with every instruction at which they come in the same run without a debugger. */
@@ -26,6 +27,7 @@ export class DeterministicDebugger implements Debugger, Steering {
   #hold: PromiseWithResolvers<void> | undefined;
   #stop: PromiseWithResolvers<Stop> | undefined;
   #last = 0;
+  #mark: { readonly point: RunPoint; readonly work: () => void } | undefined;
 
   constructor(machine: Machine) {
     this.#machine = machine;
@@ -89,10 +91,42 @@ export class DeterministicDebugger implements Debugger, Steering {
     return answerHere(carrier, kind, question);
   }
 
+  /** The thread is here, so no hart executes. */
+  async aside(work: () => void): Promise<void> {
+    work();
+  }
+
+  /** Does something once, at a point of the run; the run goes on after it. */
+  at(point: RunPoint, work: () => void): void {
+    this.#mark = { point, work };
+  }
+
   // --- steering ---
 
   held(): Promise<void> | undefined {
+    const mark = this.#mark;
+    if (mark !== undefined && this.#isAt(mark.point)) {
+      this.#mark = undefined;
+      mark.work();
+    }
     return this.#hold?.promise;
+  }
+
+  most(): number {
+    const point = this.#mark?.point;
+    return point === undefined || !('instructions' in point)
+      ? Infinity
+      : point.instructions - this.#retired;
+  }
+
+  get #retired(): number {
+    return this.#harts.reduce((sum, { instret }) => sum + instret, 0);
+  }
+
+  #isAt(point: RunPoint): boolean {
+    return 'instructions' in point
+      ? this.#retired >= point.instructions
+      : this.#machine.clock.now() >= point.seconds * TIMEBASE_HZ;
   }
 
   mayRun(hart: number): boolean {

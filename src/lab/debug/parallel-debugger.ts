@@ -54,12 +54,16 @@ export class ParallelDebugger implements Debugger {
     await this.#stopAll();
   }
 
-  async #stopAll(): Promise<void> {
+  #holdAll(): void {
     const { words, parts } = this.#machine;
     for (const hart of this.#harts) {
       this.#debug.command.store(hart, DEBUG_COMMAND.HALT);
       signalHart(words, parts.plan, hart, PENDING.DEBUG);
     }
+  }
+
+  async #stopAll(): Promise<void> {
+    this.#holdAll();
     await this.#until(() => this.#areQuiet());
     if (this.isHalted) return;
     this.isHalted = true;
@@ -102,6 +106,32 @@ export class ParallelDebugger implements Debugger {
     return this.#debug.reason.load(hart) === DEBUG_REASON.STEPPED
       ? { reason: 'step', hart }
       : { reason: 'point', hart, point: this.#debug.point.load(hart) };
+  }
+
+  async aside(work: () => void): Promise<void> {
+    if (this.isHalted) {
+      work();
+      return;
+    }
+    const { command, reason } = this.#debug;
+    const before = this.#harts.map((hart) => command.load(hart));
+    this.#holdAll();
+    await this.#until(() => this.#areQuiet());
+    this.#haltedAt = this.#machine.clock.now();
+    try {
+      if (this.#machine.control.stop.load() === 0) work();
+    } finally {
+      // Somebody may have halted the machine for good meanwhile; and who came to a point stays there.
+      if (!this.isHalted && !this.#isAsked) {
+        this.#addPause();
+        for (const hart of this.#harts) {
+          const was = before[hart] as number;
+          if (was === DEBUG_COMMAND.HALT || reason.load(hart) !== DEBUG_REASON.ASKED) continue;
+          command.store(hart, was);
+          command.notify(hart);
+        }
+      }
+    }
   }
 
   /** The time that the machine stood still is none of the guest's. */

@@ -247,6 +247,18 @@ function events(machine: HaltedMachine): string[] {
     );
 }
 
+function save(machine: HaltedMachine, _hart: number, words: readonly string[]): string[] {
+  const path = words.join(' ');
+  if (path === '') throw new CommandMistake('give a file');
+  try {
+    return [`${machine.session.saveHalted(path)} bytes`];
+  } catch (error) {
+    const { code } = error as NodeJS.ErrnoException;
+    if (code === undefined) throw error;
+    throw new CommandMistake(`'${path}' cannot be written (${code})`, { cause: error });
+  }
+}
+
 function interrupts(machine: HaltedMachine, _hart: number, [word]: readonly string[]): string[] {
   const { debugger: port } = machine.session;
   if (word === 'on' || word === 'off') port.stepsTakeInterrupts = word === 'on';
@@ -268,6 +280,11 @@ const COMMANDS: Readonly<Record<string, MonitorCommand>> = {
   pmp: { usage: 'pmp', what: 'physical memory protection of the hart', run: pmp },
   phys: { usage: 'phys ADDR [BYTES]', what: 'physical memory', run: physical },
   events: { usage: 'events', what: 'the last denials, faults and restarts', run: events },
+  save: {
+    usage: 'save FILE',
+    what: 'a snapshot of the machine, for cordon run --restore',
+    run: save,
+  },
   'step-interrupts': {
     usage: 'step-interrupts [on|off]',
     what: 'whether a single step takes interrupts',

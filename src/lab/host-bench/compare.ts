@@ -142,10 +142,10 @@ export function meansOf(rows: readonly HostRow[]): GroupMean[] {
   });
 }
 
-/** Of every row that ran on one hart and on more. */
+/** Of every integer row that ran on one hart and on more: in those each hart does the same work. */
 export function scalingOf(rows: readonly HostRow[]): Scaling[] {
   return rows
-    .filter(({ harts }) => harts > 1)
+    .filter(({ group, harts }) => group === 'integer' && harts > 1)
     .flatMap((many) => {
       const one = rows.find(({ name, harts }) => harts === 1 && name === many.name);
       if (one === undefined) return [];

@@ -15,6 +15,7 @@ import { commitOfSources, hostFacts } from './facts.ts';
 import { readGuestRun, type GuestRun } from './guest-output.ts';
 import { buildGuest, configured, GUEST_MAX_HARTS, type GuestConfig } from './guest.ts';
 import { appendToHistory, HISTORY } from './history.ts';
+import { bootLinuxOnCordon, bootLinuxOnQemu, LINUX_ROW, linuxFiles } from './linux.ts';
 import { findQemu, runOnCordon, runOnQemu } from './machines.ts';
 import { renderHostReport, summarized, type HostReport } from './report.ts';
 
@@ -75,7 +76,7 @@ const program = new Command('bench:host')
     'after',
     `
 A complete run with QEMU appends one line to bench/history.jsonl; one with --quick, --rows or --no-qemu does not.
-docs/host-performance.md says what the rows are and how the ratios come about.
+With CORDON_LINUX and CORDON_INITRD set, Linux is booted as well. docs/host-performance.md says what the rows are and how the ratios come about.
 
 Examples:
   npm run bench:host
@@ -137,28 +138,46 @@ async function repeated(
   const bytes = configured(guest, config);
   const path = join(folder, `guest-${harts}.elf`);
   writeFileSync(path, bytes);
+  const linux =
+    config.rows.length === 0 || config.rows.includes(LINUX_ROW) ? linuxFiles() : undefined;
   const all: Repetition[] = [];
   for (let number = 1; number <= repeat; number++) {
     const start = performance.now();
     const theirs =
-      qemu === undefined ? undefined : readGuestRun(await runOnQemu(qemu, path, harts), config);
+      qemu === undefined ? [] : [readGuestRun(await runOnQemu(qemu, path, harts), config)];
     const between = performance.now();
-    const ours = readGuestRun(await runOnCordon(bytes, { harts, jit }), config);
+    const ours = [readGuestRun(await runOnCordon(bytes, { harts, jit }), config)];
     const elapsed = (from: number, to: number): string => `${((to - from) / 1000).toFixed(1)} s`;
     say(
       `[${number}/${repeat}] ${harts} ${harts === 1 ? 'hart' : 'harts'}: ` +
-        `${theirs === undefined ? '' : `QEMU ${elapsed(start, between)}, `}Cordon ${elapsed(between, performance.now())}`,
+        `${qemu === undefined ? '' : `QEMU ${elapsed(start, between)}, `}Cordon ${elapsed(between, performance.now())}`,
     );
+    if (linux !== undefined) {
+      if (qemu !== undefined) theirs.push(await bootLinuxOnQemu(qemu, linux, harts));
+      ours.push(await bootLinuxOnCordon(linux, { harts, jit }));
+      say(`[${number}/${repeat}] Linux to its shell`);
+    }
     checkNames(config.rows, ours);
-    all.push({ cordon: ours, ...(theirs === undefined ? {} : { qemu: theirs }) });
+    all.push({ cordon: joined(ours), ...(qemu === undefined ? {} : { qemu: joined(theirs) }) });
   }
   return all;
 }
 
-function checkNames(wanted: readonly string[], { known }: GuestRun): void {
+/** What several guests said, as one. */
+const joined = (runs: readonly GuestRun[]): GuestRun => ({
+  known: runs.flatMap(({ known }) => known),
+  rounds: new Map(runs.flatMap(({ rounds }) => [...rounds])),
+});
+
+function checkNames(wanted: readonly string[], runs: readonly GuestRun[]): void {
+  const { known } = joined(runs);
   const unknown = wanted.find((name) => !known.includes(name));
-  if (unknown !== undefined)
-    throw new HostBenchError(`--rows: there is no row '${unknown}'; there are ${known.join(', ')}`);
+  if (unknown === undefined) return;
+  throw new HostBenchError(
+    unknown === LINUX_ROW
+      ? `--rows ${LINUX_ROW} needs CORDON_LINUX and CORDON_INITRD, which name a kernel and an initial RAM disk`
+      : `--rows: there is no row '${unknown}'; there are ${known.join(', ')}, ${LINUX_ROW}`,
+  );
 }
 
 function finish(report: HostReport, { json, history, quick, rows }: Options): void {

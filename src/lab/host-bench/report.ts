@@ -124,6 +124,7 @@ const seconds = (value: number | null): string =>
 function each(value: number | null, count: number): string {
   if (value === null) return NOTHING;
   const ns = (value / count) * 1e9;
+  if (ns >= 1e9) return `${(ns / 1e9).toFixed(1)} s`;
   return ns >= 10_000 ? `${(ns / 1000).toFixed(1)} us` : `${ns.toFixed(1)} ns`;
 }
 

@@ -24,6 +24,7 @@ const row =
 export const TARGETS: readonly Target[] = [
   { name: 'integer rows, 1 hart', most: 1, reach: 0.75, then: 0.5, of: mean('integer', 1) },
   { name: 'integer rows, 2 harts', most: 1.2, reach: 0.85, then: 0.6, of: mean('integer', 2) },
+  { name: 'Linux to its shell, 1 hart', most: 1.5, reach: 1, then: 0.7, of: row('linux-boot') },
   { name: 'trap from S to M and back', most: 1.5, reach: 1, then: 0.5, of: row('trap') },
 ];
 

@@ -52,6 +52,7 @@ export class InstructionTracer implements HartObserver {
       held: () => inner.held(),
       mayRun: (hart) => inner.mayRun(hart),
       wakes: (hart) => inner.wakes(hart),
+      most: () => inner.most(),
       steps: (hart) => {
         if (this.#left === 0) return inner.steps(hart);
         this.#begin(this.#harts[hart] as Hart);

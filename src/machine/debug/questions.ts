@@ -4,7 +4,7 @@
  */
 import { PRIVILEGE } from '../core/hart-block.ts';
 import { PMP, PMP_ENTRIES } from '../pmp.ts';
-import type { Hart } from '../hart.ts';
+import type { Hart, HartState } from '../hart.ts';
 
 /** Values in two signed halves. */
 export type Halves = readonly [low: number, high: number];
@@ -15,6 +15,8 @@ export interface Questions {
   /** False: there is none, or it is read-only. */
   setCsr: { ask: { number: number; value: Halves }; answer: boolean };
   pmp: { ask: object; answer: readonly { entry: number; config: number; address: Halves }[] };
+  /** What a snapshot has to keep of it besides shared memory. */
+  save: { ask: object; answer: HartState };
   /** At most so many translations, and how many there are. */
   tlb: {
     ask: { most: number };
@@ -50,6 +52,7 @@ const ANSWERS: Answers = {
       config: pmp.config(entry),
       address: [pmp.addressLow(entry), pmp.addressHigh(entry)] as const,
     })).filter(({ config }) => ((config >> PMP.A_SHIFT) & 3) !== 0),
+  save: (hart) => hart.save(),
   tlb: ({ translation }, { most }) => {
     const entries = [];
     let count = 0;

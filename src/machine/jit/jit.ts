@@ -20,6 +20,13 @@ import { shapeOf } from './structure.ts';
 
 /** How often control comes to an address before it is translated from there; what measured best. */
 export const HOT_AFTER = 2000;
+/**
+ * Translating may take this part of the time, after a first second of it: code that is executed a few
+ * thousand times and then no more, as most is while a kernel boots, must not cost more than it would have
+ * interpreted. The engine's own work on what was made, in other threads and at first calls, comes on top.
+ */
+const MOST_SHARE = 0.05;
+const FREE_MS = 1000;
 /** Code that is kept at most, in bytes of WebAssembly; all of it is dropped when it is more. */
 const MOST_CODE_BYTES = 32 << 20;
 
@@ -54,6 +61,8 @@ export interface JitStatistics {
   /** Times that all code was dropped to make room. */
   purges: number;
   failures: number;
+  /** Times that hot code had to become hot again because translating had taken too much time already. */
+  postponed: number;
   milliseconds: number;
 }
 
@@ -76,6 +85,7 @@ export class Jit {
     dropped: 0,
     purges: 0,
     failures: 0,
+    postponed: 0,
     milliseconds: 0,
   };
   readonly #words: Int32Array;
@@ -94,6 +104,7 @@ export class Jit {
   /** By join word: how often a region there was dropped because a page of it had moved. */
   readonly #moves = new Map<number, number>();
   #liveBytes = 0;
+  readonly #since = performance.now();
 
   constructor(environment: JitEnvironment) {
     const { memory, core, plan, base, translation, decodeCache } = environment;
@@ -140,6 +151,11 @@ export class Jit {
   translate(): void {
     const join = this.#join(this.#words[this.#block + EXIT_IP] as number);
     const began = performance.now();
+    if (this.statistics.milliseconds > FREE_MS + MOST_SHARE * (began - this.#since)) {
+      this.#words[join] = 0;
+      this.statistics.postponed += 1;
+      return;
+    }
     let slot = NOWHERE;
     try {
       slot = this.#make(this.#pc, join);

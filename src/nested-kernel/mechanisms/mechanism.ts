@@ -17,6 +17,10 @@ export interface Mechanism {
   activate(hart: Hart, space: number, userTable: number): void;
   /** The first view of a hart that starts: the core's, with no user half. */
   install(hart: Hart): void;
+  /** What it remembers of a hart outside of the page tables, for a snapshot; nothing if left out. */
+  save?(hart: Hart): readonly number[];
+  /** The hart goes on with that. */
+  restore?(hart: Hart, saved: readonly number[]): void;
   /** Key rights of a domain, if the mechanism has keys. */
   keysOf(domain: number): readonly [low: number, high: number] | undefined;
   /** Key of the pages that a domain is granted at run time; of user pages; of the direct map. */

@@ -51,6 +51,8 @@ export function createVbit({ config, paging, domains }: MechanismEnvironment): M
   const rootOf = (hart: Hart): number => config.roots[hart.id * domains] as number;
   const paths = new Map<number, Path>();
   const userTables = new Map<number, number>();
+  /** Tables of the slots that only the core has, as they are in its view; by hart. */
+  const coreTables = new Map<number, readonly number[]>();
 
   /** The leaves and upper entries of a hart's private path that differ between domains. */
   const pathOf = (hart: Hart): Path => {
@@ -69,8 +71,12 @@ export function createVbit({ config, paging, domains }: MechanismEnvironment): M
     entry(vpn2(...half(LAYOUT.MMIO_BASE)), config.mmioTables);
     entry(vpn2(...half(LAYOUT.WINDOW_BASE)), config.windowTables);
     const coreSlots = coreOnlySlots(config.regions);
-    for (const index of coreSlots)
-      uppers.push({ table: image, index, target: only(paging.next(image, index)) });
+    const tables =
+      coreTables.get(hart.id) ?? Array.from(coreSlots, (index) => paging.next(image, index));
+    coreTables.set(hart.id, tables);
+    [...coreSlots].forEach((index, n) =>
+      uppers.push({ table: image, index, target: only(tables[n] as number) }),
+    );
     for (const region of config.regions) {
       if (region.kind === 'gates' || region.kind === 'mmio') continue;
       for (let page = 0; page < region.pages; page++) {
@@ -123,6 +129,14 @@ export function createVbit({ config, paging, domains }: MechanismEnvironment): M
     userKey: 0,
     keyOfDomain: () => 0,
     keysOf: () => undefined,
+    save: (hart) => {
+      pathOf(hart);
+      return [userTables.get(hart.id) ?? 0, ...(coreTables.get(hart.id) ?? [])];
+    },
+    restore: (hart, [userTable = 0, ...tables]) => {
+      userTables.set(hart.id, userTable);
+      coreTables.set(hart.id, tables);
+    },
     install: (hart) => {
       userTables.set(hart.id, 0);
       hart.setSatp(rootOf(hart), satpHigh(0));

@@ -120,6 +120,8 @@ describe('summaries', () => {
     const two = rowsOf(2, [{ cordon: ran({ a: [2] }), qemu: ran({ a: [2] }) }]);
     expect(scalingOf([...one, ...two])).toEqual([{ name: 'a', harts: 2, cordon: 2, qemu: 1 }]);
     expect(scalingOf(two)).toEqual([]);
+    const boots = [...one, ...two].map((row) => ({ ...row, group: 'boot' }));
+    expect(scalingOf(boots)).toEqual([]);
   });
 
   const facts = {

@@ -209,7 +209,7 @@ const SPECIAL_SINGLES = [
   0x4f00_0000n,
 ];
 
-const SUPERVISOR_STATUS = [1 << 1, 1 << 5, 1 << 8, 1 << 13, 3 << 13, 1 << 18, 1 << 19];
+const SUPERVISOR_STATUS = [1 << 1, 1 << 5, 1 << 8, 3 << 13, 1 << 18, 1 << 19];
 const MACHINE_STATUS = [1 << 3, 1 << 7, 3 << 11, 1 << 17, 1 << 20, 1 << 21, 1 << 22];
 /** Keep whatever is written. Not sepc and mepc: QEMU's keep bit 0, which always reads as 0 (vol. II §3.1.14). */
 const SUPERVISOR_CELLS = [CSR.scause, CSR.stval];
