@@ -863,7 +863,7 @@ function runFunction(options: CoreOptions): FunctionBuilder {
   const instructionAt = (number: number): Instruction =>
     OPERATIONS[(number >>> 1) - FIRST_ISA_OPERATION] as Instruction;
   const stepAt = (number: number): Expr => STEP[(number & 1) === 0 ? 4 : 2];
-  const rows: readonly Row[] = [
+  const singles: readonly Row[] = [
     ...special.map(([operation, body]) => ({ numbers: [dispatchNumber(operation, 4)], body })),
     ...OPERATIONS.flatMap((instruction) => {
       const numbers = dispatchNumbers(instruction.name);
@@ -874,28 +874,28 @@ function runFunction(options: CoreOptions): FunctionBuilder {
           }))
         : [{ numbers, body: handler(instruction) }];
     }),
-    ...(options.exact ? [] : FUSIONS).map(({ first, second }, index) => ({
-      numbers: [FIRST_FUSION + index],
-      body: [
-        ...(effect(instructionAt(first), stepAt(first)) as Stmt[]),
-        ...goOn(stepAt(first)),
-        ...handler(instructionAt(second), stepAt(second)),
-      ],
-    })),
   ];
+  const pairs: readonly Row[] = (options.exact ? [] : FUSIONS).map(({ first, second }, index) => ({
+    numbers: [FIRST_FUSION + index],
+    body: [
+      ...(effect(instructionAt(first), stepAt(first)) as Stmt[]),
+      ...goOn(stepAt(first)),
+      ...handler(instructionAt(second), stepAt(second)),
+    ],
+  }));
   const number = record('dispatch', 2);
   // Whatever calls a function would have the engine keep the locals of all others in memory, were it not
   // in a place that is said to be unlikely.
-  const isCold = ({ body }: Row): boolean => body.some((each) => calls(each));
+  const cold = new Set(singles.filter(({ body }) => body.some(calls)));
   let dispatch: Stmt[] = [
     ...(options.exact
       ? [unlikely(i32.ge_u(count, limit), [set(pc, currentPc), ...leave(EXIT.LIMIT, count)])]
       : []),
     ...dispatchOn(
       number,
-      rows.filter((row) => !isCold(row)),
+      [...singles.filter((row) => !cold.has(row)), ...pairs],
       [
-        unlikely(number, dispatchOn(number, rows.filter(isCold), illegal())),
+        unlikely(number, dispatchOn(number, [...cold], illegal())),
         // The number is 0: the record is not decoded.
         ...leaveAt(EXIT.DECODE),
       ],
