@@ -62,6 +62,7 @@ export function registerRunCommands(program: Command): void {
   program
     .command('run')
     .description('Boot a kernel on the machine and talk to its console.')
+    .optionsGroup('What runs:')
     .option(
       '--kernel <file>',
       'ELF executable or Linux Image to boot (default: our own, built if need be)',
@@ -72,17 +73,19 @@ export function registerRunCommands(program: Command): void {
         'fw_dynamic.bin (default: none for a kernel that begins in M-mode, else sbi)',
     )
     .option('--initrd <file>', 'cpio archive that the kernel unpacks (default: our own programs)')
-    .option('--harts <n>', 'number of harts, 1 to 64', parseHarts, 1)
-    .addOption(
-      new Option('--memory <size>', 'RAM, 16M to 1G')
-        .argParser(parseMemory)
-        .default(128 * MIB, '128M'),
-    )
+    .option('--append <text>', "the kernel's command line")
     .addOption(
       new Option(
         '--mechanism <name>',
         "how subsystems are kept apart (default: the image's own choice)",
       ).choices(MECHANISMS),
+    )
+    .optionsGroup('The machine:')
+    .option('--harts <n>', 'number of harts, 1 to 64', parseHarts, 1)
+    .addOption(
+      new Option('--memory <size>', 'RAM, 16M to 1G')
+        .argParser(parseMemory)
+        .default(128 * MIB, '128M'),
     )
     .option('--drive <file>', 'disk image; a deterministic run works on a copy in memory')
     .option('--net', 'a network of its own: DHCP and a gateway at 10.0.2.2 that answers pings')
@@ -96,26 +99,26 @@ export function registerRunCommands(program: Command): void {
       'let the guest reach a port of this machine at 10.0.2.2; again for more',
       parseExposure,
     )
-    .addOption(
-      new Option('--console <device>', 'where what you type arrives')
-        .choices(['uart', 'virtio'])
-        .default('uart'),
-    )
-    .option('--append <text>', "the kernel's command line")
+    .optionsGroup('Who types, and for how long:')
     .option('--script <file>', 'type the lines of a file, one at each prompt')
     .option(
       '--prompt <text>',
       'what the guest prints, at the start of a line, when it is ready',
       '$ ',
     )
+    .addOption(
+      new Option('--console <device>', 'where what you type arrives')
+        .choices(['uart', 'virtio'])
+        .default('uart'),
+    )
+    .option('--seconds <t>', "stop after so many seconds of the machine's time", parseSeconds)
+    .optionsGroup('How it runs:')
     .option('--deterministic', 'all harts on one thread: the same seed, the same run')
+    .option('--seed <text>', 'seed of a deterministic run (default: "0")')
     .addOption(jitOption())
     .addOption(reservationsOption())
     .addOption(detectAbaOption())
-    .option('--seed <text>', 'seed of a deterministic run (default: "0")')
-    .option('--seconds <t>', "stop after so many seconds of the machine's time", parseSeconds)
-    .option('--tui', 'show harts, gates, events and console on a dashboard')
-    .option('--record <file>', 'write what the dashboard sees to a file, for cordon replay')
+    .optionsGroup('Snapshots:')
     .option(
       '--save <file>',
       'where a snapshot goes: at --save-at, and whenever cordon gets SIGUSR1; the run goes on',
@@ -126,6 +129,7 @@ export function registerRunCommands(program: Command): void {
       parsePoint,
     )
     .option('--restore <file>', 'go on from a snapshot; what the machine is comes from there')
+    .optionsGroup('Looking in:')
     .option(
       '--trace <file>',
       'write a trace for ui.perfetto.dev; one that ends in .json is Chrome JSON',
@@ -140,8 +144,11 @@ export function registerRunCommands(program: Command): void {
       '--profile <file>',
       'write where harts spent their time: .svg a flame graph, .txt or - tables',
     )
+    .option('--tui', 'show harts, gates, events and console on a dashboard')
+    .option('--record <file>', 'write what the dashboard sees to a file, for cordon replay')
     .option('--gdb <port>', 'let gdb attach at a port of 127.0.0.1; 0 takes any', parsePort)
     .option('--wait', 'with --gdb: stand at the first instruction until gdb goes on')
+    .optionsGroup('Output:')
     .option('--plain', 'leave the terminal as it is, even if there is one')
     .option('--json', 'print one JSON object on stdout; the console goes to stderr')
     .addHelpText(

@@ -8,7 +8,7 @@
  */
 import { decodeOnce, isFourBytes } from './isa/decoder.ts';
 import { EXIT } from './isa/table.ts';
-import { OPERATION, operationNumber } from './core/generate.ts';
+import { dispatchNumber, fused, OPERATION, operationNumber } from './core/operations.ts';
 import {
   DECODED_PAGE_BYTES,
   JOINS_PER_PAGE,
@@ -17,6 +17,10 @@ import {
   X_SINK,
 } from './core/hart-block.ts';
 import { isSstatus, plainCsr } from './csr-numbers.ts';
+
+/** Sends the core back to look pc up. */
+export const REFETCH_HEAD: number = dispatchNumber(OPERATION.REFETCH, 4);
+const CROSS_HEAD = dispatchNumber(OPERATION.CROSS, 4);
 
 /** At most this many records are made at once; a line of code ends sooner or goes on at its next use. */
 const DECODE_AHEAD = 32;
@@ -35,6 +39,7 @@ export class DecodeCache {
   readonly #ram: number;
   /** Join words (core/hart-block.ts, Region). */
   readonly #joins: number;
+  readonly #fuses: boolean;
   /** Names the copy in each slot; no two copies ever share a number. */
   readonly #versions: Int32Array;
   #lastVersion = 0;
@@ -42,6 +47,7 @@ export class DecodeCache {
   /** Parcels decoded since the counter was last read. */
   decoded = 0;
 
+  /** @param fuses whether a record may execute the one after it as well: never for the exact core */
   constructor(
     memory: SharedArrayBuffer,
     start: number,
@@ -49,6 +55,7 @@ export class DecodeCache {
     slots: number,
     ram: number,
     ramBytes: number,
+    fuses: boolean,
   ) {
     this.#words = new Int32Array(memory);
     this.#bytes = new Uint8Array(memory);
@@ -61,6 +68,7 @@ export class DecodeCache {
     this.#copyView = new DataView(this.#copies.buffer);
     this.#proven = new Uint8Array(slots);
     this.#joins = joins;
+    this.#fuses = fuses;
     this.#versions = new Int32Array(slots);
   }
 
@@ -125,7 +133,7 @@ export class DecodeCache {
     this.#copies.set(this.#bytes.subarray(at, at + 4096), slot * 4096);
     const first = this.#address(slot) >> 2;
     this.#words.fill(0, first, first + DECODED_PAGE_BYTES / 4);
-    this.#words[first + PARCELS_PER_PAGE * 4] = OPERATION.REFETCH;
+    this.#words[first + PARCELS_PER_PAGE * 4] = REFETCH_HEAD;
     const join = (this.#joins >> 2) + slot * JOINS_PER_PAGE;
     this.#words.fill(0, join, join + JOINS_PER_PAGE);
     this.#versions[slot] = ++this.#lastVersion;
@@ -141,13 +149,17 @@ export class DecodeCache {
     const slot = Math.floor((ip - this.#start) / DECODED_PAGE_BYTES);
     let parcel = (ip - this.#address(slot)) / RECORD_BYTES;
     let record = ip;
+    let before = 0;
     for (let made = 0; made < DECODE_AHEAD && parcel < PARCELS_PER_PAGE; made++) {
-      if ((this.#words[record >> 2] as number) !== 0) return;
+      if ((this.#words[record >> 2] as number) !== 0) {
+        this.#fuse(before, record);
+        return;
+      }
       const offset = slot * 4096 + parcel * 2;
       let raw = this.#copyView.getUint16(offset, true);
       if (isFourBytes(raw)) {
         if (parcel === PARCELS_PER_PAGE - 1) {
-          this.#words[record >> 2] = OPERATION.CROSS;
+          this.#words[record >> 2] = CROSS_HEAD;
           return;
         }
         raw |= this.#copyView.getUint16(offset + 2, true) << 16;
@@ -155,10 +167,19 @@ export class DecodeCache {
       const bytes = isFourBytes(raw) ? 4 : 2;
       const endsLine = writeRecord(this.#words, record, raw, parcel * 2);
       this.decoded += 1;
+      this.#fuse(before, record);
       if (endsLine) return;
+      before = record;
       parcel += bytes / 2;
       record += (bytes / 2) * RECORD_BYTES;
     }
+  }
+
+  /** Has a record, if there is one, execute the next one as well, if the core knows that pair. */
+  #fuse(record: number, next: number): void {
+    if (!this.#fuses || record === 0) return;
+    const head = this.#words[record >> 2] as number;
+    this.#words[record >> 2] = fused(head, this.#words[next >> 2] as number);
   }
 }
 
@@ -174,13 +195,13 @@ export function writeRecord(
 ): boolean {
   const at = record >> 2;
   const four = isFourBytes(raw);
-  const step = (four ? 2 : 1) * RECORD_BYTES;
+  const bytes = four ? 4 : 2;
   const d = decodeOnce(raw);
   if (d === undefined) {
     words[at + 1] = 0;
     words[at + 2] = four ? raw : raw & 0xffff;
     words[at + 3] = 0;
-    words[at] = OPERATION.ILLEGAL | (step << 8);
+    words[at] = dispatchNumber(OPERATION.ILLEGAL, bytes);
     return true;
   }
   const { instruction } = d;
@@ -205,6 +226,6 @@ export function writeRecord(
   words[at + 1] = (d.rs1 * 8) | (rs2 << 16);
   words[at + 2] = d.imm;
   words[at + 3] = extra;
-  words[at] = operation | (step << 8) | (rd << 16);
+  words[at] = dispatchNumber(operation, bytes) | (rd << 16);
   return meaning.kind === 'jump' || meaning.kind === 'exit';
 }

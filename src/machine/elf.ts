@@ -444,6 +444,8 @@ function readRelocations(
   for (const table of sections) {
     if (table.type === SHT_REL) r.fail(table.offset, 'relocations without addends are not RISC-V');
     if (table.type !== SHT_RELA) continue;
+    // One that is loaded is the program's own business (`.rela.dyn` of firmware that moves itself).
+    if ((table.flags & SHF_ALLOC) !== 0) continue;
     const target = sections[table.info];
     if (target === undefined || table.info === 0) {
       r.fail(

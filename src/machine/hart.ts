@@ -8,7 +8,8 @@
  */
 import { NO_DEVICE, type Bus } from './bus.ts';
 import type { Clock } from './clock.ts';
-import { OPERATION, operationMeaning, type CoreExports, type TrapEnd } from './core/generate.ts';
+import type { CoreExports, TrapEnd } from './core/generate.ts';
+import { bytesOf, operationMeaning, operationOf, unfused } from './core/operations.ts';
 import {
   counterIndex,
   csrWordOf,
@@ -36,7 +37,7 @@ import { CSR_ILLEGAL, CSR_WRITTEN, CsrFile, MSTATUS_HIGH, type CsrOwner } from '
 import { IRQ } from './csr-numbers.ts';
 import { DEBUG_COMMAND, POINT_KIND, type DebugView } from './debug/debug-block.ts';
 import { HartDebug } from './debug/hart-debug.ts';
-import { DecodeCache, writeRecord } from './decode-cache.ts';
+import { DecodeCache, REFETCH_HEAD, writeRecord } from './decode-cache.ts';
 import type { Htif } from './devices/htif.ts';
 import { WRS_NTO } from './isa/atomic.ts';
 import { CACHE_BLOCK_BYTES } from './isa/cache.ts';
@@ -86,6 +87,8 @@ export interface HartEnvironment {
   readonly hasKeys: boolean;
   /** Translate hot code; the core was generated for it. */
   readonly jit: boolean;
+  /** Whether the core may execute two instructions at one go: not the exact one. */
+  readonly fuses: boolean;
   readonly htif?: Htif;
   /** How LR/SC is done where the core does not do it by itself; the core was generated for it. */
   readonly reservations?: ReservationSpec;
@@ -209,6 +212,7 @@ export class Hart implements CsrOwner, TriggerOwner {
       plan.decodedPages,
       plan.ram,
       plan.ramBytes,
+      environment.fuses,
     );
     const reservations =
       environment.reservations === undefined
@@ -844,8 +848,8 @@ export class Hart implements CsrOwner, TriggerOwner {
     // The record and not the memory at pc says what was to be done: the memory may have changed since.
     const record = (this.words[this.#block + EXIT_IP] as number) >> 2;
     const head = this.words[record] as number;
-    const operation = head & 0xff;
-    const length = ((head >>> 8) & 0xff) / 8;
+    const operation = operationOf(head);
+    const length = bytesOf(head);
     const bytes = ACCESS_BYTES[operation] as number;
     const flags = ACCESS_FLAGS[operation] as number;
     const isLoad = (flags & ACCESS.LOAD) !== 0;
@@ -929,8 +933,7 @@ export class Hart implements CsrOwner, TriggerOwner {
    */
   #executeAlone(record: number, low: number, high: number, access: 'load' | 'store'): void {
     const alone = this.base + at.scratchRecords;
-    this.words.copyWithin(alone >> 2, record, record + RECORD_BYTES / 4);
-    this.#endLineAfter(alone);
+    this.#copyAlone(alone, record);
     this.translation.lend(low, high, access);
     this.core.run(this.base, 1, alone);
     this.translation.takeBack(low);
@@ -1036,8 +1039,9 @@ export class Hart implements CsrOwner, TriggerOwner {
     readonly isLoad: boolean;
     readonly isStore: boolean;
   } {
-    const operation =
-      (this.words[(this.words[this.#block + EXIT_IP] as number) >> 2] as number) & 0xff;
+    const operation = operationOf(
+      this.words[(this.words[this.#block + EXIT_IP] as number) >> 2] as number,
+    );
     const flags = ACCESS_FLAGS[operation] as number;
     const bytes = ACCESS_BYTES[operation] as number;
     const low = this.words[this.#block + FAULT_ADDRESS] as number;
@@ -1068,8 +1072,7 @@ export class Hart implements CsrOwner, TriggerOwner {
     if (!isToRepeat || !this.debug.holds(low, high, 'load')) return 0;
     this.#isAlone = true;
     const record = this.base + at.scratchRecords;
-    this.words.copyWithin(record >> 2, from, from + RECORD_BYTES / 4);
-    return this.#endLineAfter(record);
+    return this.#copyAlone(record, from);
   }
 
   /** Ends the run of the one instruction on a watched page. */
@@ -1248,10 +1251,17 @@ export class Hart implements CsrOwner, TriggerOwner {
     return this.#endLineAfter(record);
   }
 
+  /** Copies the record at a word index, to stand alone. */
+  #copyAlone(record: number, from: number): number {
+    this.words.copyWithin(record >> 2, from, from + RECORD_BYTES / 4);
+    this.words[record >> 2] = unfused(this.words[from] as number);
+    return this.#endLineAfter(record);
+  }
+
   /** What follows a record that stands alone, one parcel on or two, sends the core back to look pc up. */
   #endLineAfter(record: number): number {
-    this.words[(record + RECORD_BYTES) >> 2] = OPERATION.REFETCH;
-    this.words[(record + 2 * RECORD_BYTES) >> 2] = OPERATION.REFETCH;
+    this.words[(record + RECORD_BYTES) >> 2] = REFETCH_HEAD;
+    this.words[(record + 2 * RECORD_BYTES) >> 2] = REFETCH_HEAD;
     return record;
   }
 

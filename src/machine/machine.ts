@@ -272,6 +272,7 @@ export function attachMachine(parts: MachineParts): Machine {
         debug,
         hasKeys: spec.hasKeys,
         jit: spec.jitAfter !== undefined,
+        fuses: !spec.deterministic,
         ...(isTracked(spec) && spec.reservations !== undefined
           ? { reservations: spec.reservations }
           : {}),

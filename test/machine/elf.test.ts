@@ -213,6 +213,12 @@ describe('a relocatable', () => {
     expect(elf.symbols[1]).toMatchObject({ name: 'f', section: 1, binding: 1, type: 2 });
   });
 
+  it('keeps its hands off relocations that are loaded with it', () => {
+    const SHF_ALLOC = 2;
+    const bytes = poke(relocatable(), 0x200 + 128 + 8, SHF_ALLOC, 8);
+    expect(readElf(bytes, 'x.o', 'relocatable').relocations.size).toBe(0);
+  });
+
   it.each<[string, number, number, 1 | 2 | 4 | 8, string]>([
     [
       'a relocation outside of its section',

@@ -8,7 +8,15 @@
  * their fingerprint: a version of Cordon that places a field elsewhere refuses the file.
  */
 import { createHash } from 'node:crypto';
-import { closeSync, openSync, readFileSync, renameSync, rmSync, writeSync } from 'node:fs';
+import {
+  closeSync,
+  openSync,
+  readFileSync,
+  renameSync,
+  rmSync,
+  statSync,
+  writeSync,
+} from 'node:fs';
 import { Packr, Unpackr } from 'msgpackr';
 import type { Layout } from 'sharedarraybuffer-utils';
 import * as v from 'valibot';
@@ -124,6 +132,9 @@ export function writeSnapshot(
   fields: HeaderFields,
   chunks: Iterable<ChunkFrame>,
 ): number {
+  // Moved onto a device, it would take the device's place.
+  if (statSync(path, { throwIfNoEntry: false })?.isFile() === false)
+    throw new Error(`'${path}' is there and no file; name another`);
   const partial = `${path}.partial`;
   const hash = createHash('sha256');
   let sizeBytes = 0;

@@ -36,6 +36,14 @@ import {
   type Stmt,
 } from '../wasm/ir.ts';
 import { EXIT, OPERATIONS, type Exit, type Instruction, type Meaning } from '../isa/table.ts';
+import {
+  dispatchNumber,
+  dispatchNumbers,
+  FIRST_FUSION,
+  FIRST_ISA_OPERATION,
+  FUSIONS,
+  OPERATION,
+} from './operations.ts';
 import { ROUND, ROUND_DYNAMIC } from '../fp/format.ts';
 import { FLOAT_EXPORTS, floatFunctions } from '../fp/library.ts';
 import { CAUSE, ENVCFG, MSTATUS_BITS, SSTATUS_MASK } from '../csr-numbers.ts';
@@ -47,6 +55,7 @@ import {
   FetchEntry,
   HartBlock,
   PRIVILEGE,
+  RECORD_BYTES,
   Record16,
   Region,
   REGION_END,
@@ -60,31 +69,6 @@ import {
   TRAP_FUNCTIONS,
   trapFunctions,
 } from './traps.ts';
-
-/** Operation numbers below the ISA's own. An undecoded record is all zero. */
-export const OPERATION = {
-  UNDECODED: 0,
-  /** The line ends here: look the page of pc up. */
-  REFETCH: 1,
-  CROSS: 2,
-  ILLEGAL: 3,
-  /** Reads a CSR that is a plain cell, if the privilege suffices. */
-  CSR_READ: 4,
-  /** Swaps or writes one that keeps given bits of any value. */
-  CSR_WRITE: 5,
-  /** Reads, sets or clears bits of sstatus, if that changes neither a translation nor lets an interrupt in. */
-  SSTATUS: 6,
-} as const;
-const FIRST_ISA_OPERATION = 7;
-
-/** Operation number of a full instruction, by name. */
-export const operationNumber: ReadonlyMap<string, number> = new Map(
-  OPERATIONS.map((instruction, index) => [instruction.name, FIRST_ISA_OPERATION + index]),
-);
-
-/** The instruction of an operation number, undefined for the core's own. */
-export const operationMeaning = (operation: number): Meaning | undefined =>
-  OPERATIONS[operation - FIRST_ISA_OPERATION]?.meaning;
 
 /** Traps that one run takes before it gives up reaching its limit. */
 const MOST_TRAPS = 10_000;
@@ -287,18 +271,23 @@ function runFunction(options: CoreOptions): FunctionBuilder {
 
   const record = (field: keyof typeof Record16.offset, bytes: 1 | 2 | 4): Expr =>
     load('i32', bytes, false, ip, Record16.offset[field]);
-  const step = record('step', 1);
+  /** How far the next record is: known to most handlers, and found by the others. */
+  const STEP = { 2: i32.const(RECORD_BYTES), 4: i32.const(2 * RECORD_BYTES) } as const;
+  const anyStep = i32.sub(
+    STEP[4],
+    i32.shl(i32.and(record('dispatch', 2), i32.const(1)), i32.const(Math.log2(RECORD_BYTES))),
+  );
   const distance = (to: Expr): Expr =>
     i64.extend_s(i32.shr_s(i32.sub(to, lineStart), i32.const(3)));
   const currentPc = i64.add(pc, distance(ip));
-  const nextPc = i64.add(pc, distance(i32.add(ip, step)));
+  const nextPc = (step: Expr): Expr => i64.add(pc, distance(i32.add(ip, step)));
   const registerCell = (field: 'rd' | 'rs1' | 'rs2'): Expr => i32.add(hart, record(field, 2));
   const readRegister = (field: 'rs1' | 'rs2'): Expr =>
     load('i64', 8, false, registerCell(field), at.x);
   const writeRd = (value: Expr): Stmt => store('i64', 8, registerCell('rd'), value, at.x);
-  const immediate = i64.extend_s(record('imm', 4));
+  const immediate = load('i64', 4, true, ip, Record16.offset.imm);
 
-  const operandOf = (name: string): Expr => {
+  const operandOf = (name: string, step: Expr): Expr => {
     switch (name) {
       case 'rs1':
       case 'rs2':
@@ -308,19 +297,19 @@ function runFunction(options: CoreOptions): FunctionBuilder {
       case 'pc':
         return currentPc;
       case 'next':
-        return nextPc;
+        return nextPc(step);
       default:
         throw new Error(`unknown operand '${name}'`);
     }
   };
-  const lower = (tree: Expr): Expr => substitute(tree, operandOf);
+  const lower = (tree: Expr, step: Expr): Expr => substitute(tree, (name) => operandOf(name, step));
 
-  const settle = (retired: Expr): Stmt[] => [
+  const settle = (instructions: Expr): Stmt[] => [
     store(
       'i64',
       8,
       hart,
-      i64.add(load('i64', 8, false, hart, at.instret), i64.extend_u(retired)),
+      i64.add(load('i64', 8, false, hart, at.instret), i64.extend_u(instructions)),
       at.instret,
     ),
     ...(options.hotAfter === undefined
@@ -336,22 +325,24 @@ function runFunction(options: CoreOptions): FunctionBuilder {
         ]),
     store('i32', 4, hart, ip, at.exitIp),
   ];
-  const leave = (reason: Exit, retired: Expr): Stmt[] => [
+  const leave = (reason: Exit, instructions: Expr): Stmt[] => [
     store('i64', 8, hart, pc, at.pc),
-    ...settle(retired),
+    ...settle(instructions),
     ret(i32.const(reason)),
   ];
-  const notRetired = i32.sub(count, i32.const(1));
   /** Leaves at an instruction that the caller has to finish or to repeat. */
-  const leaveAt = (reason: Exit): Stmt[] => [set(pc, currentPc), ...leave(reason, notRetired)];
-  const advance: Stmt[] = [set(ip, i32.add(ip, step)), br(next)];
+  const leaveAt = (reason: Exit): Stmt[] => [set(pc, currentPc), ...leave(reason, count)];
+  /** What `count` is when the instruction has retired. */
+  const retired = i32.add(count, i32.const(1));
+  const goOn = (step: Expr): Stmt[] => [set(count, retired), set(ip, i32.add(ip, step))];
+  const advance: Stmt[] = [...goOn(anyStep), br(next)];
 
   /** Goes on where a function of traps.ts has set pc, or leaves with what it returned. */
-  const follow = (ended: Expr, retired: Expr): Stmt[] => [
+  const follow = (ended: Expr, instructions: Expr): Stmt[] => [
     store('i64', 8, hart, currentPc, at.pc),
     set(value32, ended),
     set(pc, load('i64', 8, false, hart, at.pc)),
-    set(count, retired),
+    set(count, instructions),
     when(value32, [...settle(count), ret(value32)]),
     set(traps, i32.add(traps, i32.const(1))),
     unlikely(i32.gt_u(traps, i32.const(MOST_TRAPS)), leave(EXIT.STUCK, count)),
@@ -363,7 +354,7 @@ function runFunction(options: CoreOptions): FunctionBuilder {
   const trap = (cause: Expr, tval: Expr): Stmt[] =>
     follow(
       call('trap', 'i32', hart, cause, i32.wrap(tval), i32.wrap(i64.shr_u(tval, i64.const(32)))),
-      notRetired,
+      count,
     );
   const illegal = (): Stmt[] => trap(i32.const(CAUSE.ILLEGAL), i64.extend_u(record('imm', 4)));
   const mode = load('i32', 4, false, hart, at.mode);
@@ -496,33 +487,51 @@ function runFunction(options: CoreOptions): FunctionBuilder {
     ...translate(tag, bytes, miss),
   ];
 
-  const handler = ({ meaning, operands }: Instruction): Stmt[] => {
+  /** What an instruction does that always leads to the next record, but for the step to that. */
+  const effect = ({ meaning }: Instruction, step: Expr): Stmt[] | undefined => {
     switch (meaning.kind) {
       case 'compute':
-        return [writeRd(lower(meaning.rd)), ...advance];
+        return [writeRd(lower(meaning.rd, step))];
       case 'load':
         return [
           set(address, i64.add(readRegister('rs1'), immediate)),
           ...translate('readTag', meaning.bytes, EXIT.LOAD_MISS),
           writeRd(load('i64', meaning.bytes, meaning.signed, host)),
-          ...advance,
         ];
       case 'store':
         return [
           set(address, i64.add(readRegister('rs1'), immediate)),
           ...translate('writeTag', meaning.bytes, EXIT.STORE_MISS),
           store('i64', meaning.bytes, host, readRegister('rs2')),
-          ...advance,
         ];
       case 'branch':
         return [
-          when(lower(meaning.taken), [...hop, set(pc, i64.add(currentPc, immediate)), br(fetch)]),
-          ...advance,
+          when(lower(meaning.taken, step), [
+            set(count, retired),
+            ...hop,
+            set(pc, i64.add(currentPc, immediate)),
+            br(fetch),
+          ]),
         ];
+      default:
+        return undefined;
+    }
+  };
+
+  /** @param step the distance to the next record */
+  const handler = (instruction: Instruction, step: Expr = anyStep): Stmt[] => {
+    const { meaning, operands } = instruction;
+    switch (meaning.kind) {
+      case 'compute':
+      case 'load':
+      case 'store':
+      case 'branch':
+        return [...(effect(instruction, step) as Stmt[]), ...goOn(step), br(next)];
       case 'jump':
         return [
-          set(target, lower(meaning.target)),
-          writeRd(nextPc),
+          set(target, lower(meaning.target, step)),
+          writeRd(nextPc(step)),
+          set(count, retired),
           ...(operands.rs1 === undefined ? hop : []),
           ...(operands.rs1 !== undefined && options.hotAfter !== undefined
             ? [store('i32', 4, ip, i32.wrap(target), Record16.offset.extra)]
@@ -567,7 +576,7 @@ function runFunction(options: CoreOptions): FunctionBuilder {
       case EXIT.MRET:
         return [
           unlikely(i32.lt_u(mode, i32.const(PRIVILEGE.M)), illegal()),
-          ...follow(call('mret', 'i32', hart), count),
+          ...follow(call('mret', 'i32', hart), retired),
         ];
       case EXIT.SRET:
         return [
@@ -582,13 +591,13 @@ function runFunction(options: CoreOptions): FunctionBuilder {
             ),
             illegal(),
           ),
-          ...follow(call('sret', 'i32', hart), count),
+          ...follow(call('sret', 'i32', hart), retired),
         ];
       case EXIT.CSR:
         // Reads the count of retired instructions before it adds to it.
         return leaveAt(reason);
       default:
-        return [set(pc, currentPc), ...leave(reason, count)];
+        return [set(pc, currentPc), ...leave(reason, retired)];
     }
   };
 
@@ -667,7 +676,7 @@ function runFunction(options: CoreOptions): FunctionBuilder {
         const leaf = (name: string): Expr => {
           const cell = cellOf[name];
           if (cell !== undefined) return load('i64', 8, false, cell, at.f);
-          return name === 'hart' ? hart : name === 'rm' ? value32 : operandOf(name);
+          return name === 'hart' ? hart : name === 'rm' ? value32 : operandOf(name, anyStep);
         };
         const result = substitute(meaning.result, leaf);
         return [
@@ -811,7 +820,8 @@ function runFunction(options: CoreOptions): FunctionBuilder {
       store('i32', 4, hart, value32, MSTATUS),
       writeRd(i64.or(i64.or(i64.and(old64, i64.const(SSTATUS_MASK)), i64.const(UXL)), isDirty)),
       when(host, [
-        set(pc, nextPc),
+        set(pc, nextPc(anyStep)),
+        set(count, retired),
         unlikely(i32.eqz(call('select', 'i32', hart)), leave(EXIT.REGIME, count)),
         unlikely(i32.ge_u(count, limit), leave(EXIT.LIMIT, count)),
         br(fetch),
@@ -822,50 +832,75 @@ function runFunction(options: CoreOptions): FunctionBuilder {
   const fnSeen32 = fn.local('i32');
   const fnSeen64 = fn.local('i64');
 
-  const special: Stmt[][] = [
-    leaveAt(EXIT.DECODE),
-    // REFETCH is no instruction: it was counted when it was dispatched.
-    [set(pc, currentPc), set(count, notRetired), br(fetch)],
-    leaveAt(EXIT.CROSS),
-    illegal(),
+  /** What is no instruction of the ISA table, but for the two that need no row of their own. */
+  const special: readonly (readonly [operation: number, body: readonly Stmt[]])[] = [
+    [OPERATION.REFETCH, [set(pc, currentPc), br(fetch)]],
+    [OPERATION.CROSS, leaveAt(EXIT.CROSS)],
     [
-      unlikely(
-        i32.lt_u(load('i32', 4, false, hart, at.mode), record('extra', 1)),
-        leaveAt(EXIT.CSR),
-      ),
-      writeRd(load('i64', 8, false, i32.add(hart, record('rs2', 2)), at.csr)),
-      ...advance,
+      OPERATION.CSR_READ,
+      [
+        unlikely(i32.lt_u(mode, record('extra', 1)), leaveAt(EXIT.CSR)),
+        writeRd(load('i64', 8, false, i32.add(hart, record('rs2', 2)), at.csr)),
+        ...advance,
+      ],
     ],
     [
-      unlikely(
-        i32.lt_u(load('i32', 4, false, hart, at.mode), record('extra', 1)),
-        leaveAt(EXIT.CSR),
-      ),
-      set(
-        value64,
-        i64.and(readRegister('rs1'), i64.extend_s(i32.shr_s(record('extra', 4), i32.const(8)))),
-      ),
-      set(old64, load('i64', 8, false, i32.add(hart, record('rs2', 2)), at.csr)),
-      store('i64', 8, i32.add(hart, record('rs2', 2)), value64, at.csr),
-      writeRd(old64),
-      ...advance,
+      OPERATION.CSR_WRITE,
+      [
+        unlikely(i32.lt_u(mode, record('extra', 1)), leaveAt(EXIT.CSR)),
+        set(
+          value64,
+          i64.and(readRegister('rs1'), i64.extend_s(i32.shr_s(record('extra', 4), i32.const(8)))),
+        ),
+        set(old64, load('i64', 8, false, i32.add(hart, record('rs2', 2)), at.csr)),
+        store('i64', 8, i32.add(hart, record('rs2', 2)), value64, at.csr),
+        writeRd(old64),
+        ...advance,
+      ],
     ],
-    sstatusHandler(),
+    [OPERATION.SSTATUS, sstatusHandler()],
   ];
-  const handlers = [...special, ...OPERATIONS.map(handler)];
-  const labels = handlers.map((_, index) => label(`operation ${index}`));
-
-  /** One block per handler, the innermost ending in the table: a branch to label k lands at handler k. */
+  const instructionAt = (number: number): Instruction =>
+    OPERATIONS[(number >>> 1) - FIRST_ISA_OPERATION] as Instruction;
+  const stepAt = (number: number): Expr => STEP[(number & 1) === 0 ? 4 : 2];
+  const singles: readonly Row[] = [
+    ...special.map(([operation, body]) => ({ numbers: [dispatchNumber(operation, 4)], body })),
+    ...OPERATIONS.flatMap((instruction) => {
+      const numbers = dispatchNumbers(instruction.name);
+      return STEPPED.has(instruction.meaning.kind)
+        ? numbers.map((number) => ({
+            numbers: [number],
+            body: handler(instruction, stepAt(number)),
+          }))
+        : [{ numbers, body: handler(instruction) }];
+    }),
+  ];
+  const pairs: readonly Row[] = (options.exact ? [] : FUSIONS).map(({ first, second }, index) => ({
+    numbers: [FIRST_FUSION + index],
+    body: [
+      ...(effect(instructionAt(first), stepAt(first)) as Stmt[]),
+      ...goOn(stepAt(first)),
+      ...handler(instructionAt(second), stepAt(second)),
+    ],
+  }));
+  const number = record('dispatch', 2);
+  // Whatever calls a function would have the engine keep the locals of all others in memory, were it not
+  // in a place that is said to be unlikely.
+  const cold = new Set(singles.filter(({ body }) => body.some(calls)));
   let dispatch: Stmt[] = [
     ...(options.exact
       ? [unlikely(i32.ge_u(count, limit), [set(pc, currentPc), ...leave(EXIT.LIMIT, count)])]
       : []),
-    set(count, i32.add(count, i32.const(1))),
-    { k: 'brTable', index: record('op', 1), labels, otherwise: labels[OPERATION.ILLEGAL] as Label },
+    ...dispatchOn(
+      number,
+      [...singles.filter((row) => !cold.has(row)), ...pairs],
+      [
+        unlikely(number, dispatchOn(number, [...cold], illegal())),
+        // The number is 0: the record is not decoded.
+        ...leaveAt(EXIT.DECODE),
+      ],
+    ),
   ];
-  handlers.forEach((body, index) => {
-    dispatch = [block(labels[index] as Label, dispatch), ...body];
-  });
 
   // The outermost block, which every handler can break out of.
   dispatch = [
@@ -904,6 +939,47 @@ function runFunction(options: CoreOptions): FunctionBuilder {
     ]),
   ];
   return fn;
+}
+
+/** A handler, and the dispatch numbers that lead to it. */
+interface Row {
+  readonly numbers: readonly number[];
+  readonly body: readonly Stmt[];
+}
+
+/** One block per handler, the innermost ending in the table: a branch to a label lands at its handler. */
+function dispatchOn(number: Expr, rows: readonly Row[], otherwise: readonly Stmt[]): Stmt[] {
+  const others = label('other numbers');
+  const targets: Label[] = [];
+  let nest: Stmt[] = [{ k: 'brTable', index: number, labels: targets, otherwise: others }];
+  nest = [block(others, nest), ...otherwise];
+  for (const { numbers, body } of rows) {
+    const target = label(`dispatch ${numbers.join(', ')}`);
+    for (const each of numbers) targets[each] = target;
+    nest = [block(target, nest), ...body];
+  }
+  for (let each = 0; each < targets.length; each++) targets[each] ??= others;
+  return nest;
+}
+
+/** Meanings whose handlers know how long their instruction is. */
+const STEPPED: ReadonlySet<Meaning['kind']> = new Set([
+  'compute',
+  'load',
+  'store',
+  'branch',
+  'jump',
+]);
+
+/** Whether a tree has a call of a function that gives a value. */
+function calls(tree: Stmt | Expr): boolean {
+  const isCall = (node: unknown): boolean =>
+    Array.isArray(node)
+      ? node.some(isCall)
+      : typeof node === 'object' &&
+        node !== null &&
+        ((node as { k?: unknown }).k === 'call' || Object.values(node).some(isCall));
+  return isCall(tree);
 }
 
 /** The only entry that can translate an address in a table. */

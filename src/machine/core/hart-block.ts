@@ -213,10 +213,11 @@ export type HartBlockView = ReturnType<typeof HartBlock.at>;
 
 /** A decoded parcel: what the interpreter reads instead of the instruction. */
 export const Record16: Layout<
-  Record<'op' | 'step' | 'rd' | 'rs1' | 'rs2' | 'imm' | 'extra', ReturnType<typeof bytes>>
+  Record<'dispatch' | 'rd' | 'rs1' | 'rs2' | 'imm' | 'extra', ReturnType<typeof bytes>>
 > = layout('Record16', {
-  op: bytes(1).doc('operation number'),
-  step: bytes(1).doc('16 times the parcels of the instruction'),
+  dispatch: bytes(2, 2).doc(
+    'dispatch number (operations.ts): what to do, how long the instruction is',
+  ),
   rd: bytes(2, 2).doc('byte offset of the register cell'),
   rs1: bytes(2, 2),
   rs2: bytes(2, 2),

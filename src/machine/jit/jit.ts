@@ -9,7 +9,7 @@
  */
 import type { CoreExports } from '../core/generate.ts';
 import { MAX_REGIONS, RECORD_BYTES, Region, Record16, wordOf } from '../core/hart-block.ts';
-import { operationNumber } from '../core/generate.ts';
+import { operationNumber, operationOf } from '../core/operations.ts';
 import type { DecodeCache } from '../decode-cache.ts';
 import type { MemoryPlan } from '../memory-plan.ts';
 import { NO_FAULT, type Translation } from '../translation.ts';
@@ -215,7 +215,7 @@ export class Jit {
     if (page === undefined) return 0;
     const records = this.#decodeCache.recordsOf(page.page, () => {});
     const record = (records + ((pc - page.va) / 2) * RECORD_BYTES) >> 2;
-    const operation = (this.#words[record] as number) & 0xff;
+    const operation = operationOf(this.#words[record] as number);
     return operation === JALR ? (this.#words[record + (Record16.offset.extra >> 2)] as number) : 0;
   }
 

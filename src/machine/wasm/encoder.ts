@@ -155,7 +155,9 @@ class TypeTable {
 class BodyEncoder {
   readonly out = new ByteWriter();
   readonly hints: { offset: number; value: number }[] = [];
-  readonly #labels: (Label | undefined)[] = [];
+  /** Blocks that are open, and which of them a label is. */
+  #open = 0;
+  readonly #labels = new Map<Label, number>();
   readonly #functionIndex: ReadonlyMap<string, number>;
   readonly #types: TypeTable;
 
@@ -165,9 +167,9 @@ class BodyEncoder {
   }
 
   #depth(target: Label): number {
-    const at = this.#labels.lastIndexOf(target);
-    if (at < 0) throw new Error(`branch to '${target.name}' outside of it`);
-    return this.#labels.length - 1 - at;
+    const at = this.#labels.get(target);
+    if (at === undefined) throw new Error(`branch to '${target.name}' outside of it`);
+    return this.#open - 1 - at;
   }
 
   #callee(name: string): number {
@@ -215,11 +217,11 @@ class BodyEncoder {
         this.expr(tree.args[0]);
         out.byte(0x04);
         out.byte(VALTYPE[tree.t]);
-        this.#labels.push(undefined);
+        this.#open += 1;
         this.expr(tree.args[1]);
         out.byte(0x05);
         this.expr(tree.args[2]);
-        this.#labels.pop();
+        this.#open -= 1;
         out.byte(0x0b);
         return;
     }
@@ -260,21 +262,22 @@ class BodyEncoder {
         this.expr(stmt.condition);
         if (stmt.unlikely) this.hints.push({ offset: out.length, value: 0 });
         out.bytes([0x04, 0x40]);
-        this.#labels.push(undefined);
+        this.#open += 1;
         this.stmts(stmt.body);
         if (stmt.otherwise.length > 0) {
           out.byte(0x05);
           this.stmts(stmt.otherwise);
         }
-        this.#labels.pop();
+        this.#open -= 1;
         out.byte(0x0b);
         return;
       case 'block':
       case 'loop':
         out.bytes([stmt.k === 'block' ? 0x02 : 0x03, 0x40]);
-        this.#labels.push(stmt.label);
+        this.#labels.set(stmt.label, this.#open++);
         this.stmts(stmt.body);
-        this.#labels.pop();
+        this.#labels.delete(stmt.label);
+        this.#open -= 1;
         out.byte(0x0b);
         return;
       case 'br':

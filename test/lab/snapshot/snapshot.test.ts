@@ -1,5 +1,5 @@
 /** A machine that was saved and goes on elsewhere is the machine that never stopped. */
-import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { mkdtempSync, readFileSync, rmSync, statSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, describe, expect, it } from 'vitest';
@@ -144,6 +144,16 @@ describe('a typist', () => {
     if (state.kind !== 'prompt') throw new Error('another typist');
     const next = promptTypist(state.lines, state.prompt, state.tail);
     expect(next.type(bytes(' '), 0)).toEqual(bytes('two\n'));
+  });
+});
+
+describe('a place where no file can be', { timeout: 30_000 }, () => {
+  it.each(['/dev/null', tmpdir()])('%s stays what it is', async (path) => {
+    const before = statSync(path).mode;
+    const session = new Session(specOf(countTogether(1)));
+    const saved = session.saveAt({ instructions: 100 }, path);
+    await Promise.all([finish(session), expect(saved).rejects.toThrow(/is there and no file/)]);
+    expect(statSync(path).mode).toBe(before);
   });
 });
 

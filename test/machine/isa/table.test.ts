@@ -2,7 +2,7 @@ import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
 
 import { decode, lookUp, type Decoded } from '../../../src/machine/isa/decoder.ts';
-import { operationNumber } from '../../../src/machine/core/generate.ts';
+import { operationNumber } from '../../../src/machine/core/operations.ts';
 import { INSTRUCTIONS, type Instruction } from '../../../src/machine/isa/table.ts';
 import { encode, fieldOf, rangeOf, registerNumber, rowOf, ROWS, type Row } from './assembler.ts';
 
