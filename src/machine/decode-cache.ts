@@ -6,7 +6,7 @@
  * its next FENCE.I, as the manual allows (vol. I §5). FENCE.I only marks every copy as unproven; a page
  * is compared with its copy, and decoded anew if it changed, when it is next entered.
  */
-import { decode, isFourBytes } from './isa/decoder.ts';
+import { decodeOnce, isFourBytes } from './isa/decoder.ts';
 import { EXIT } from './isa/table.ts';
 import { dispatchNumber, fused, OPERATION, operationNumber } from './core/operations.ts';
 import {
@@ -196,7 +196,7 @@ export function writeRecord(
   const at = record >> 2;
   const four = isFourBytes(raw);
   const bytes = four ? 4 : 2;
-  const d = decode(raw);
+  const d = decodeOnce(raw);
   if (d === undefined) {
     words[at + 1] = 0;
     words[at + 2] = four ? raw : raw & 0xffff;

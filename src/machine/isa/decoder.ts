@@ -71,3 +71,17 @@ export function decode(raw: number): Decoded | undefined {
     imm: instruction.rawImmediate ? bits : extract(operands.imm, bits),
   };
 }
+
+const decodings = new Map<number, Decoded | null>();
+const MOST_DECODINGS = 1 << 16;
+
+/** `decode`, for those who decode whole programs: encodings recur, and each is taken apart once. */
+export function decodeOnce(raw: number): Decoded | undefined {
+  let known = decodings.get(raw);
+  if (known === undefined) {
+    known = decode(raw) ?? null;
+    if (decodings.size >= MOST_DECODINGS) decodings.clear();
+    decodings.set(raw, known);
+  }
+  return known ?? undefined;
+}

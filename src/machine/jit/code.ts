@@ -5,7 +5,7 @@
  * Addresses are signed numbers: an address that can be executed is sign-extended from far below 2^53.
  */
 import type { DecodeCache } from '../decode-cache.ts';
-import { decode, isFourBytes, type Decoded } from '../isa/decoder.ts';
+import { decodeOnce, isFourBytes, type Decoded } from '../isa/decoder.ts';
 import { NO_FAULT, type Translation } from '../translation.ts';
 
 /** A region reaches over at most this many pages. */
@@ -27,20 +27,6 @@ export interface Instruction {
 }
 
 export const highOf = (address: number): number => Math.floor(address / 2 ** 32) | 0;
-
-/** Encodings recur: each is taken apart once. */
-const decodings = new Map<number, Decoded | null>();
-const MOST_DECODINGS = 1 << 16;
-
-function decodeOnce(raw: number): Decoded | null {
-  let known = decodings.get(raw);
-  if (known === undefined) {
-    known = decode(raw) ?? null;
-    if (decodings.size >= MOST_DECODINGS) decodings.clear();
-    decodings.set(raw, known);
-  }
-  return known;
-}
 
 export class CodeReader {
   readonly pages: CodePage[] = [];
@@ -65,7 +51,9 @@ export class CodeReader {
       raw |= second << 16;
     }
     const decoded = decodeOnce(raw);
-    return decoded === null ? undefined : { pc, bytes: isFourBytes(raw) ? 4 : 2, raw, decoded };
+    return decoded === undefined
+      ? undefined
+      : { pc, bytes: isFourBytes(raw) ? 4 : 2, raw, decoded };
   }
 
   #parcel(pc: number): number {

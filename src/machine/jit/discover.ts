@@ -6,10 +6,13 @@
 import type { Instruction as IsaInstruction } from '../isa/instruction.ts';
 import type { Instruction } from './code.ts';
 
-/** Calls are followed this deep, */
-const MOST_CALLS = 3;
-/** and nothing is followed any more once a region has this many instructions. */
-const MOST_INSTRUCTIONS = 800;
+/** How large a region may become. */
+export interface RegionLimits {
+  /** Calls are followed this deep, */
+  readonly calls: number;
+  /** and nothing is followed any more once a region has this many instructions. */
+  readonly instructions: number;
+}
 
 /** Where control goes: a block of the region, or (`block` undefined) out of it. */
 export interface Edge {
@@ -79,6 +82,7 @@ export function discover(
   source: Source,
   entry: number,
   canTranslate: (instruction: Instruction) => boolean,
+  limits: RegionLimits,
 ): RegionCode {
   const queue: { context: Context; block: Block }[] = [];
   const contexts: Context[] = [];
@@ -100,7 +104,7 @@ export function discover(
   /** The block that begins at an address; undefined if the region is full and has none yet. */
   const lead = (context: Context, pc: number): Block | undefined => {
     let block = context.leaders.get(pc);
-    if (block === undefined && count < MOST_INSTRUCTIONS) {
+    if (block === undefined && count < limits.instructions) {
       block = { pc, body: [], end: { kind: 'interpret', pc }, order: -1 };
       context.leaders.set(pc, block);
       queue.push({ context, block });
@@ -109,14 +113,14 @@ export function discover(
   };
 
   const mayInline = (context: Context, target: number): boolean => {
-    if (context.depth === MOST_CALLS) return false;
+    if (context.depth === limits.calls) return false;
     for (let c: Context | undefined = context; c !== undefined; c = c.parent)
       if (c.entry === target) return false;
     return true;
   };
 
   const call = (context: Context, target: number, returnTo: number): Block | undefined =>
-    mayInline(context, target) && count < MOST_INSTRUCTIONS
+    mayInline(context, target) && count < limits.instructions
       ? lead(newContext(context, target, returnTo), target)
       : undefined;
 
@@ -165,7 +169,7 @@ export function discover(
       count++;
       const end = follow(context, instruction);
       context.seen.set(pc, end ?? { instruction });
-      if (end !== undefined || count > 2 * MOST_INSTRUCTIONS) return;
+      if (end !== undefined || count > 2 * limits.instructions) return;
       pc += instruction.bytes;
     }
   };

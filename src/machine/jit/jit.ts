@@ -14,7 +14,7 @@ import type { DecodeCache } from '../decode-cache.ts';
 import type { MemoryPlan } from '../memory-plan.ts';
 import { NO_FAULT, type Translation } from '../translation.ts';
 import { CodeReader, fetchPage, highOf, type CodePage } from './code.ts';
-import { discover, type Source } from './discover.ts';
+import { discover, type RegionLimits, type Source } from './discover.ts';
 import { canTranslate, emitRegion, FILL_STORE } from './emit.ts';
 import { shapeOf } from './structure.ts';
 
@@ -27,6 +27,14 @@ export const HOT_AFTER = 2000;
  */
 const MOST_SHARE = 0.05;
 const FREE_MS = 1000;
+/**
+ * The first regions follow calls far: a program that computes has few, and all of them matter. One that
+ * makes more than `ROOMY_REGIONS` is a kernel, or as large, whose copies of functions would cost the engine
+ * more than calls through the core.
+ */
+const ROOMY: RegionLimits = { calls: 3, instructions: 800 };
+const TIGHT: RegionLimits = { calls: 1, instructions: 120 };
+const ROOMY_REGIONS = 64;
 /** Code that is kept at most, in bytes of WebAssembly; all of it is dropped when it is more. */
 const MOST_CODE_BYTES = 32 << 20;
 
@@ -174,8 +182,11 @@ export class Jit {
       at: (address) => reader.at(address),
       lastTarget: (address) => this.#lastTarget(reader, address),
     };
-    const { entry, instructions } = discover(source, pc, (instruction) =>
-      canTranslate(instruction, this.#tracksReservations),
+    const { entry, instructions } = discover(
+      source,
+      pc,
+      (instruction) => canTranslate(instruction, this.#tracksReservations),
+      this.statistics.regions < ROOMY_REGIONS ? ROOMY : TIGHT,
     );
     if (entry.body.length === 0 && !('at' in entry.end)) return NOWHERE;
     if (!reader.isUnchanged()) return NOWHERE;
