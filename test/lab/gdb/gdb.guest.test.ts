@@ -131,6 +131,8 @@ describe.skipIf(GDB === undefined)('gdb itself', () => {
       ['-nx', '-batch', '-x', commands, join(ROOT, 'build/kernel.elf')],
       { timeout: 100_000 },
     );
+    // What gdb complains of tells more than what then is missing.
+    expect(stderr).not.toMatch(/error|timeout|timed out|Cannot|unexpectedly/i);
     expect(stdout).toMatch(/hit Breakpoint 1, ramfs_read \(handle=/);
     expect(stdout).toMatch(/"hart \d \(ramfs\)"/);
     expect(stdout).toMatch(/#0 +ramfs_read .* at src\/subsystems\/ramfs\/ramfs\.c:\d+/);
