@@ -92,7 +92,8 @@ const GDB = ['gdb-multiarch', 'riscv64-unknown-elf-gdb'].find(
 );
 if (GDB === undefined) console.log('gdb-multiarch is not installed: its tests are skipped');
 
-describe.skipIf(GDB === undefined)('gdb itself', () => {
+// Rarely, on a busy host, gdb waits for the watchpoint in vain (docs/caveats.md): then once more.
+describe.skipIf(GDB === undefined)('gdb itself', { retry: 2, timeout: 120_000 }, () => {
   it('attaches to four harts, breaks in a subsystem, shows where, and lets go', async () => {
     const run = start(['run', '--harts', '4', '--gdb', '0', '--wait', '--plain'], {
       input: 'cat /etc/rc\n',
@@ -129,8 +130,10 @@ describe.skipIf(GDB === undefined)('gdb itself', () => {
     const { stdout, stderr } = await promisify(execFile)(
       GDB as string,
       ['-nx', '-batch', '-x', commands, join(ROOT, 'build/kernel.elf')],
-      { timeout: 100_000 },
+      { timeout: 30_000 },
     );
+    // What gdb complains of tells more than what then is missing.
+    expect(stderr).not.toMatch(/error|timeout|timed out|Cannot|unexpectedly/i);
     expect(stdout).toMatch(/hit Breakpoint 1, ramfs_read \(handle=/);
     expect(stdout).toMatch(/"hart \d \(ramfs\)"/);
     expect(stdout).toMatch(/#0 +ramfs_read .* at src\/subsystems\/ramfs\/ramfs\.c:\d+/);
