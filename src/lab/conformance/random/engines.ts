@@ -128,18 +128,28 @@ export async function findQemu(command = 'qemu-system-riscv64'): Promise<Qemu | 
   );
   const names = [...EXTENSIONS.map(([name]) => name), ...OTHER_EXTENSIONS];
   const properties = new Map(names.map((name) => [name, isWanted(name)]));
-  // Releases know different properties; they name the first that they do not know.
-  for (;;) {
-    const check = [
-      ...['-machine', 'virt,dumpdtb=/dev/null', '-cpu', cpuOf(properties)],
-      ...['-bios', 'none', '-display', 'none', '-nodefaults'],
-    ];
-    const { output: complaint, failure: refusal } = await execute(command, check, QEMU_TIMEOUT_MS);
-    if (refusal === undefined) break;
-    const unknown = /Property '[^']*\.(\w+)' not found/.exec(complaint)?.[1];
-    if (unknown === undefined || !properties.delete(unknown))
-      throw new Error(`${command} cannot be used: ${complaint.trim() || refusal}`);
-    lacks.push(...EXTENSIONS.filter(([name]) => name === unknown).map(([, names]) => names));
+  // A place for what QEMU writes and nobody reads: it replaces the file, so it must not be a device.
+  const folder = await mkdtemp(join(tmpdir(), 'cordon-conform-'));
+  try {
+    // Releases know different properties; they name the first that they do not know.
+    for (;;) {
+      const check = [
+        ...['-machine', `virt,dumpdtb=${join(folder, 'dtb')}`, '-cpu', cpuOf(properties)],
+        ...['-bios', 'none', '-display', 'none', '-nodefaults'],
+      ];
+      const { output: complaint, failure: refusal } = await execute(
+        command,
+        check,
+        QEMU_TIMEOUT_MS,
+      );
+      if (refusal === undefined) break;
+      const unknown = /Property '[^']*\.(\w+)' not found/.exec(complaint)?.[1];
+      if (unknown === undefined || !properties.delete(unknown))
+        throw new Error(`${command} cannot be used: ${complaint.trim() || refusal}`);
+      lacks.push(...EXTENSIONS.filter(([name]) => name === unknown).map(([, names]) => names));
+    }
+  } finally {
+    await rm(folder, { recursive: true, force: true });
   }
   return {
     version,
