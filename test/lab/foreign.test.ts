@@ -74,6 +74,9 @@ const POWER_OFF = `li a0, 0\nli a1, 0\n${sbi(0x53525354, 0)}`;
 /** Ends with code 1, as a kernel that fails. */
 const FAIL = `li a0, 0\nli a1, 1\n${sbi(0x53525354, 0)}`;
 
+/** A kernel of one test: it ends with POWER_OFF if all went well and jumps to `wrong` if not. */
+const checked = (text: string): SessionSpec['image'] => linux(`${text}\nwrong:\n${FAIL}`);
+
 describe('a Linux Image', () => {
   it('is put at its offset in RAM and needs the room that its header says', () => {
     const { entry, segments } = linux('nop');
@@ -118,7 +121,7 @@ describe('a Linux Image', () => {
   it('begins in S-mode with the hart in a0 and the devicetree in a1, without translation', async () => {
     const { exit } = await run({
       firmware: SBI,
-      image: linux(`
+      image: checked(`
         bnez a0, wrong
         csrr t3, satp
         bnez t3, wrong
@@ -127,8 +130,6 @@ describe('a Linux Image', () => {
         bne  t0, t4, wrong
         csrw sscratch, a1
         ${POWER_OFF}
-        wrong:
-        ${FAIL}
       `),
     });
     expect(exit).toEqual({ reason: 'power-off', code: 0 });
@@ -270,14 +271,12 @@ describe('our SBI below a kernel that looks after itself', () => {
       `li a0, ${extension}\n${sbi(0x10, 3)}\nbnez a0, wrong\nli t0, ${answer}\nbne a1, t0, wrong`;
     const { exit } = await run({
       firmware: SBI,
-      image: linux(`
+      image: checked(`
         ${probe(0x54494d45, 1)}
         ${probe(0x48534d, 1)}
         ${probe(0x4442434e, 1)}
         ${probe(0x53555350, 0)}
         ${POWER_OFF}
-      wrong:
-        ${FAIL}
       `),
     });
     expect(exit).toEqual({ reason: 'power-off', code: 0 });
@@ -341,7 +340,7 @@ describe('our SBI below a kernel that looks after itself', () => {
   it('interrupts at the time asked for', async () => {
     const { exit, machineSeconds } = await run({
       firmware: SBI,
-      image: linux(`
+      image: checked(`
         la   t0, handler
         csrw stvec, t0
         li   t0, 32
@@ -362,8 +361,6 @@ describe('our SBI below a kernel that looks after itself', () => {
         srli t0, t0, 1
         bne  t0, t1, wrong
         ${POWER_OFF}
-      wrong:
-        ${FAIL}
       `),
     });
     expect(exit).toEqual({ reason: 'power-off', code: 0 });
@@ -375,7 +372,7 @@ describe('our SBI below a kernel that looks after itself', () => {
     const { exit } = await run({
       harts: 2,
       firmware: SBI,
-      image: linux(`
+      image: checked(`
         la   t0, handler
         csrw stvec, t0
         li   t0, 2
@@ -408,8 +405,6 @@ describe('our SBI below a kernel that looks after itself', () => {
         li   t1, 1
         bne  t0, t1, wrong
         ${POWER_OFF}
-      wrong:
-        ${FAIL}
       `),
     });
     expect(exit).toEqual({ reason: 'power-off', code: 0 });
@@ -418,7 +413,7 @@ describe('our SBI below a kernel that looks after itself', () => {
   it('lets users read the counters, as Linux expects of firmware', async () => {
     const { exit } = await run({
       firmware: SBI,
-      image: linux(`
+      image: checked(`
         la   t0, handler
         csrw stvec, t0
         la   t0, user
@@ -434,8 +429,6 @@ describe('our SBI below a kernel that looks after itself', () => {
         li   t1, 8
         bne  t0, t1, wrong
         ${POWER_OFF}
-      wrong:
-        ${FAIL}
       `),
     });
     expect(exit).toEqual({ reason: 'power-off', code: 0 });
@@ -445,7 +438,7 @@ describe('our SBI below a kernel that looks after itself', () => {
     const { exit } = await run({
       harts: 2,
       firmware: SBI,
-      image: linux(`
+      image: checked(`
         li   a0, 1
         la   a1, second
         ${sbi(0x48534d, 0)}
@@ -478,8 +471,6 @@ describe('our SBI below a kernel that looks after itself', () => {
         addi t2, t2, -1
         bnez t2, linger
         ${POWER_OFF}
-      wrong:
-        ${FAIL}
       `),
     });
     expect(exit).toEqual({ reason: 'power-off', code: 0 });
