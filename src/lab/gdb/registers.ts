@@ -154,6 +154,10 @@ export function targetXml(): string {
     '<!DOCTYPE target SYSTEM "gdb-target.dtd">',
     '<target version="1.0">',
     '  <architecture>riscv:rv64</architecture>',
+    // For Linux, which it takes where it is told nothing, gdb never sends a step: it lets the hart run to a
+    // breakpoint at the next instruction while the others stay, and an interrupt on the way may want a lock
+    // that one of these holds.
+    '  <osabi>none</osabi>',
     ...lines,
     '</target>',
     '',
