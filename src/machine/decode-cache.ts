@@ -3,8 +3,9 @@
  *
  * Records are made from a private copy of the page, taken when the page is first executed, so a page
  * that is written while it is cached stays consistent with the copy: the hart sees the old code until
- * its next FENCE.I, as the manual allows (vol. I §5). FENCE.I only marks every copy as unproven; a page
- * is compared with its copy, and decoded anew if it changed, when it is next entered.
+ * its next FENCE.I, as the manual allows (vol. I §5). FENCE.I compares the pages that were entered lately
+ * with their copies. If one has changed, or from time to time, every copy is unproven: a page is compared,
+ * and decoded anew if it changed, when it is next entered.
  */
 import { decodeOnce, isFourBytes } from './isa/decoder.ts';
 import { EXIT } from './isa/table.ts';
@@ -25,6 +26,11 @@ const CROSS_HEAD = dispatchNumber(OPERATION.CROSS, 4);
 /** At most this many records are made at once; a line of code ends sooner or goes on at its next use. */
 const DECODE_AHEAD = 32;
 
+/** So many pages FENCE.I compares at most: as long as it takes to enter a few of them again. */
+const MOST_COMPARED = 64;
+/** After so many FENCE.I pages that are no longer entered are not compared any more. */
+const COMPARED_TIMES = 64;
+
 export class DecodeCache {
   readonly #words: Int32Array;
   readonly #bytes: Uint8Array;
@@ -36,6 +42,10 @@ export class DecodeCache {
   readonly #copies: Uint8Array;
   readonly #copyView: DataView;
   readonly #proven: Uint8Array;
+  /** Slots that became proven since all were unproven, the first of them; how many there are. */
+  readonly #entered: Int32Array = new Int32Array(MOST_COMPARED);
+  #entries = 0;
+  #comparisons = 0;
   readonly #ram: number;
   /** Join words (core/hart-block.ts, Region). */
   readonly #joins: number;
@@ -88,9 +98,27 @@ export class DecodeCache {
     return this.#copyView.getUint16((this.#slotOfPage[page] as number) * 4096 + offset, true);
   }
 
-  /** What FENCE.I does here, and a guest's SFENCE.VMA for everything; the caller drops its fetch translations as well. */
+  /** Has every page compared before it is next entered; the caller drops its fetch translations as well. */
   markUnproven(): void {
     this.#proven.fill(0);
+    this.#entries = 0;
+    this.#comparisons = 0;
+  }
+
+  /** Whether all proven copies are found to be what their pages hold now; if that is not worth finding out, false. */
+  areCurrent(): boolean {
+    if (this.#entries > MOST_COMPARED || ++this.#comparisons > COMPARED_TIMES) return false;
+    for (let index = 0; index < this.#entries; index++) {
+      const slot = this.#entered[index] as number;
+      if (!this.#isUnchanged(slot, this.#pageOfSlot[slot] as number)) return false;
+    }
+    return true;
+  }
+
+  #enter(slot: number): void {
+    this.#proven[slot] = 1;
+    if (this.#entries < MOST_COMPARED) this.#entered[this.#entries] = slot;
+    this.#entries += 1;
   }
 
   /**
@@ -100,8 +128,10 @@ export class DecodeCache {
   recordsOf(page: number, evicted: () => void): number {
     let slot = this.#slotOfPage[page] as number;
     if (slot >= 0) {
-      if (this.#proven[slot] === 0 && !this.#isUnchanged(slot, page)) this.#load(slot, page);
-      this.#proven[slot] = 1;
+      if (this.#proven[slot] === 0) {
+        if (!this.#isUnchanged(slot, page)) this.#load(slot, page);
+        this.#enter(slot);
+      }
       return this.#address(slot);
     }
     slot = this.#nextVictim;
@@ -114,7 +144,7 @@ export class DecodeCache {
     this.#pageOfSlot[slot] = page;
     this.#slotOfPage[page] = slot;
     this.#load(slot, page);
-    this.#proven[slot] = 1;
+    this.#enter(slot);
     return this.#address(slot);
   }
 
