@@ -3,11 +3,12 @@
  *
  * Records are made from a private copy of the page, taken when the page is first executed, so a page
  * that is written while it is cached stays consistent with the copy: the hart sees the old code until
- * its next FENCE.I, as the manual allows (vol. I §5). FENCE.I only marks every copy as unproven; a page
- * is compared with its copy, and decoded anew if it changed, when it is next entered.
+ * its next FENCE.I, as the manual allows (vol. I §5). FENCE.I compares the pages that were entered lately
+ * with their copies. If one has changed, or from time to time, every copy is unproven: a page is compared,
+ * and decoded anew if it changed, when it is next entered.
  */
-import { decodeOnce, isFourBytes } from './isa/decoder.ts';
-import { EXIT } from './isa/table.ts';
+import { decode, isFourBytes } from './isa/decoder.ts';
+import { EXIT, INSTRUCTIONS, type Instruction } from './isa/table.ts';
 import { dispatchNumber, fused, OPERATION, operationNumber } from './core/operations.ts';
 import {
   DECODED_PAGE_BYTES,
@@ -25,17 +26,26 @@ const CROSS_HEAD = dispatchNumber(OPERATION.CROSS, 4);
 /** At most this many records are made at once; a line of code ends sooner or goes on at its next use. */
 const DECODE_AHEAD = 32;
 
+/** So many pages FENCE.I compares at most: as long as it takes to enter a few of them again. */
+const MOST_COMPARED = 64;
+/** After so many FENCE.I pages that are no longer entered are not compared any more. */
+const COMPARED_TIMES = 64;
+
 export class DecodeCache {
   readonly #words: Int32Array;
-  readonly #bytes: Uint8Array;
+  readonly #bytes: Buffer;
   readonly #start: number;
   readonly #slots: number;
   /** Physical page number (from the start of RAM) of each slot, -1 if empty. */
   readonly #pageOfSlot: Int32Array;
   readonly #slotOfPage: Int16Array;
-  readonly #copies: Uint8Array;
+  readonly #copies: Buffer;
   readonly #copyView: DataView;
   readonly #proven: Uint8Array;
+  /** Slots that became proven since all were unproven, the first of them; how many there are. */
+  readonly #entered: Int32Array = new Int32Array(MOST_COMPARED);
+  #entries = 0;
+  #comparisons = 0;
   readonly #ram: number;
   /** Join words (core/hart-block.ts, Region). */
   readonly #joins: number;
@@ -58,14 +68,18 @@ export class DecodeCache {
     fuses: boolean,
   ) {
     this.#words = new Int32Array(memory);
-    this.#bytes = new Uint8Array(memory);
+    this.#bytes = Buffer.from(memory);
     this.#start = start;
     this.#slots = slots;
     this.#ram = ram;
     this.#pageOfSlot = new Int32Array(slots).fill(-1);
     this.#slotOfPage = new Int16Array(ramBytes / 4096).fill(-1);
-    this.#copies = new Uint8Array(slots * 4096);
-    this.#copyView = new DataView(this.#copies.buffer);
+    this.#copies = Buffer.alloc(slots * 4096);
+    this.#copyView = new DataView(
+      this.#copies.buffer,
+      this.#copies.byteOffset,
+      this.#copies.length,
+    );
     this.#proven = new Uint8Array(slots);
     this.#joins = joins;
     this.#fuses = fuses;
@@ -88,9 +102,27 @@ export class DecodeCache {
     return this.#copyView.getUint16((this.#slotOfPage[page] as number) * 4096 + offset, true);
   }
 
-  /** What FENCE.I does here, and a guest's SFENCE.VMA for everything; the caller drops its fetch translations as well. */
+  /** Has every page compared before it is next entered; the caller drops its fetch translations as well. */
   markUnproven(): void {
     this.#proven.fill(0);
+    this.#entries = 0;
+    this.#comparisons = 0;
+  }
+
+  /** Whether all proven copies are found to be what their pages hold now; if that is not worth finding out, false. */
+  areCurrent(): boolean {
+    if (this.#entries > MOST_COMPARED || ++this.#comparisons > COMPARED_TIMES) return false;
+    for (let index = 0; index < this.#entries; index++) {
+      const slot = this.#entered[index] as number;
+      if (!this.#isUnchanged(slot, this.#pageOfSlot[slot] as number)) return false;
+    }
+    return true;
+  }
+
+  #enter(slot: number): void {
+    this.#proven[slot] = 1;
+    if (this.#entries < MOST_COMPARED) this.#entered[this.#entries] = slot;
+    this.#entries += 1;
   }
 
   /**
@@ -100,8 +132,10 @@ export class DecodeCache {
   recordsOf(page: number, evicted: () => void): number {
     let slot = this.#slotOfPage[page] as number;
     if (slot >= 0) {
-      if (this.#proven[slot] === 0 && !this.#isUnchanged(slot, page)) this.#load(slot, page);
-      this.#proven[slot] = 1;
+      if (this.#proven[slot] === 0) {
+        if (!this.#isUnchanged(slot, page)) this.#load(slot, page);
+        this.#enter(slot);
+      }
       return this.#address(slot);
     }
     slot = this.#nextVictim;
@@ -114,7 +148,7 @@ export class DecodeCache {
     this.#pageOfSlot[slot] = page;
     this.#slotOfPage[page] = slot;
     this.#load(slot, page);
-    this.#proven[slot] = 1;
+    this.#enter(slot);
     return this.#address(slot);
   }
 
@@ -124,8 +158,8 @@ export class DecodeCache {
 
   #isUnchanged(slot: number, page: number): boolean {
     const at = this.#ram + page * 4096;
-    const mine = this.#copies.subarray(slot * 4096, slot * 4096 + 4096);
-    return Buffer.compare(mine, this.#bytes.subarray(at, at + 4096)) === 0;
+    const copy = slot * 4096;
+    return this.#copies.compare(this.#bytes, at, at + 4096, copy, copy + 4096) === 0;
   }
 
   #load(slot: number, page: number): void {
@@ -183,8 +217,20 @@ export class DecodeCache {
   }
 }
 
+/** What `writeRecord` remembers of an encoding, in words; the first is the encoding, 0 if there is none. */
+const FORM = { raw: 0, head: 1, registers: 2, immediate: 3, extra: 4, flags: 5, words: 6 } as const;
+const FORM_ENDS_LINE = 1;
+/** A branch or JAL, whose `extra` depends on where it is. */
+const FORM_HOPS = 2;
+/** Encodings recur: most of a kernel's are found here. A power of two. */
+const FORMS = 32768;
+const forms = new Int32Array(FORMS * FORM.words);
+const formOf = (raw: number): number =>
+  (Math.imul(raw ^ (raw >>> 15), 0x9e3779b1) >>> (32 - Math.log2(FORMS))) * FORM.words;
+
 /**
  * Encodes one instruction as a record; returns whether a straight line cannot go on behind it.
+ * @param raw its 16 bits alone if it is compressed
  * @param offset where in its decoded page it lies; without it the record stands alone
  */
 export function writeRecord(
@@ -194,25 +240,67 @@ export function writeRecord(
   offset?: number,
 ): boolean {
   const at = record >> 2;
-  const four = isFourBytes(raw);
-  const bytes = four ? 4 : 2;
-  const d = decodeOnce(raw);
-  if (d === undefined) {
-    words[at + 1] = 0;
-    words[at + 2] = four ? raw : raw & 0xffff;
-    words[at + 3] = 0;
-    words[at] = dispatchNumber(OPERATION.ILLEGAL, bytes);
-    return true;
+  const form = formOf(raw);
+  if (forms[form + FORM.raw] !== raw || raw === 0) makeForm(form, raw);
+  const flags = forms[form + FORM.flags] as number;
+  const immediate = forms[form + FORM.immediate] as number;
+  let extra = forms[form + FORM.extra] as number;
+  if ((flags & FORM_HOPS) !== 0 && offset !== undefined) {
+    const target = offset + immediate;
+    if (target >= 0 && target < 4096) extra = (immediate / 2) * RECORD_BYTES;
   }
-  const { instruction } = d;
-  const { meaning } = instruction;
-  const isFloat = meaning.kind.startsWith('float');
-  const writesX = !isFloat || (meaning.kind === 'float' && meaning.to === 'x');
-  const rd = (d.rd === 0 && writesX ? X_SINK : d.rd) * 8;
-  let operation = operationNumber.get(instruction.base ?? instruction.name) as number;
+  words[at + 1] = forms[form + FORM.registers] as number;
+  words[at + 2] = immediate;
+  words[at + 3] = extra;
+  words[at] = forms[form + FORM.head] as number;
+  return (flags & FORM_ENDS_LINE) !== 0;
+}
+
+/** What is the same for every encoding of an instruction. */
+interface Kind {
+  readonly operation: number;
+  readonly isFloat: boolean;
+  readonly writesX: boolean;
+  readonly isCsr: boolean;
+  readonly flags: number;
+}
+
+const kinds: ReadonlyMap<Instruction, Kind> = new Map(
+  INSTRUCTIONS.map((instruction) => {
+    const { meaning, base, name } = instruction;
+    const isFloat = meaning.kind.startsWith('float');
+    const endsLine = meaning.kind === 'jump' || meaning.kind === 'exit';
+    const hops = meaning.kind === 'branch' || (base ?? name) === 'jal';
+    const kind: Kind = {
+      operation: operationNumber.get(base ?? name) as number,
+      isFloat,
+      writesX: !isFloat || (meaning.kind === 'float' && meaning.to === 'x'),
+      isCsr: meaning.kind === 'exit' && meaning.reason === EXIT.CSR,
+      flags: (endsLine ? FORM_ENDS_LINE : 0) | (hops ? FORM_HOPS : 0),
+    };
+    return [instruction, kind];
+  }),
+);
+
+/** Fills a place of `forms` with what an encoding becomes. */
+function makeForm(form: number, raw: number): void {
+  const bytes = isFourBytes(raw) ? 4 : 2;
+  const d = decode(raw);
+  forms[form + FORM.raw] = raw;
+  if (d === undefined) {
+    forms[form + FORM.head] = dispatchNumber(OPERATION.ILLEGAL, bytes);
+    forms[form + FORM.registers] = 0;
+    forms[form + FORM.immediate] = raw;
+    forms[form + FORM.extra] = 0;
+    forms[form + FORM.flags] = FORM_ENDS_LINE;
+    return;
+  }
+  const kind = kinds.get(d.instruction) as Kind;
+  const rd = (d.rd === 0 && kind.writesX ? X_SINK : d.rd) * 8;
+  let { operation } = kind;
   let rs2 = d.rs2 * 8;
-  let extra = isFloat ? (four ? raw : raw & 0xffff) : 0;
-  if (meaning.kind === 'exit' && meaning.reason === EXIT.CSR) {
+  let extra = kind.isFloat ? raw : 0;
+  if (kind.isCsr) {
     const plain = plainCsr(raw);
     if (plain !== undefined) {
       operation = plain.isWrite ? OPERATION.CSR_WRITE : OPERATION.CSR_READ;
@@ -220,12 +308,9 @@ export function writeRecord(
       extra = plain.privilege | (plain.kept << 8);
     } else if (isSstatus(raw)) operation = OPERATION.SSTATUS;
   }
-  const target = (offset ?? NaN) + d.imm;
-  const isHop = meaning.kind === 'branch' || (instruction.base ?? instruction.name) === 'jal';
-  if (isHop && target >= 0 && target < 4096) extra = (d.imm / 2) * RECORD_BYTES;
-  words[at + 1] = (d.rs1 * 8) | (rs2 << 16);
-  words[at + 2] = d.imm;
-  words[at + 3] = extra;
-  words[at] = dispatchNumber(operation, bytes) | (rd << 16);
-  return meaning.kind === 'jump' || meaning.kind === 'exit';
+  forms[form + FORM.head] = dispatchNumber(operation, bytes) | (rd << 16);
+  forms[form + FORM.registers] = (d.rs1 * 8) | (rs2 << 16);
+  forms[form + FORM.immediate] = d.imm;
+  forms[form + FORM.extra] = extra;
+  forms[form + FORM.flags] = kind.flags;
 }

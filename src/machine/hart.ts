@@ -1334,6 +1334,7 @@ export class Hart implements CsrOwner, TriggerOwner {
   }
 
   fenceI(): void {
+    if (this.#decodeCache.areCurrent()) return;
     this.#decodeCache.markUnproven();
     this.translation.flushFetch();
   }

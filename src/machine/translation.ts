@@ -92,6 +92,8 @@ const FETCH_WORDS = FetchEntry.sizeBytes >> 2;
 const FETCH_DECODED = FetchEntry.offset.decoded >> 2;
 /** Kinds of leaf that translate more than a page: superpages by their level, and NAPOT ranges. */
 const LARGE_KINDS = 4;
+/** Enough bits that a kernel's text and its own memory seldom share one with what it maps page by page. */
+const LARGE_WORDS = 8;
 const NAPOT_KIND = 4;
 const kindOf = (shape: number): number => ((shape & SHAPE_NAPOT) === 0 ? shape & 3 : NAPOT_KIND);
 /** Address bits within the range of a leaf, by kind; 0 for a page. */
@@ -166,10 +168,10 @@ export class Translation {
 
   readonly #regimes: Regimes;
   /**
-   * Which large leaves a table may hold pieces of, hashed into a bit each, a word for each kind: a fence
-   * for one address has to look for them.
+   * Which large leaves a table may hold pieces of, hashed into a bit each, `LARGE_WORDS` for each kind: a
+   * fence for one address has to look for them.
    */
-  readonly #large: Int32Array = new Int32Array(LARGE_KINDS * TLB_CONTEXTS);
+  readonly #large: Int32Array = new Int32Array(LARGE_KINDS * LARGE_WORDS * TLB_CONTEXTS);
   /** A bit for each entry that was filled since its table was last empty: emptying visits only those. */
   readonly #filled: Int32Array = new Int32Array(TLB_CONTEXTS * FILLED_WORDS).fill(-1);
   #lastStamp = 0;
@@ -282,7 +284,8 @@ export class Translation {
       this.#filled[cell] = 0;
     }
     this.#clearFetch(context);
-    this.#large.fill(0, LARGE_KINDS * context, LARGE_KINDS * (context + 1));
+    const kinds = LARGE_KINDS * LARGE_WORDS;
+    this.#large.fill(0, kinds * context, kinds * (context + 1));
   }
 
   #clearFetch(context: number): void {
@@ -315,12 +318,11 @@ export class Translation {
    */
   flushPage(low: number, high: number, asid: number): void {
     const words = this.#words;
-    const large = this.#large;
     const page = low & ~0xfff;
-    const mega = largeBit(1, low, high);
-    const giga = largeBit(2, low, high);
-    const tera = largeBit(3, low, high);
-    const napot = largeBit(NAPOT_KIND, low, high);
+    const mega = largeHash(1, low, high);
+    const giga = largeHash(2, low, high);
+    const tera = largeHash(3, low, high);
+    const napot = largeHash(NAPOT_KIND, low, high);
     for (let context = 0; context < TLB_CONTEXTS; context++) {
       if (!this.#regimes.isLive(context)) continue;
       if (asid >= 0 && this.#regimes.asidOf(context) !== asid) continue;
@@ -331,16 +333,20 @@ export class Translation {
       if (words[data + WRITE] === page && words[data + WRITE + 1] === high)
         words[data + WRITE] = page ^ EMPTY_TAG_FLIP;
       if (words[fetch] === page && words[fetch + 1] === high) words[fetch] = page ^ EMPTY_TAG_FLIP;
-      const cell = LARGE_KINDS * context;
       const mayHold =
-        ((large[cell] as number) & mega) |
-        ((large[cell + 1] as number) & giga) |
-        ((large[cell + 2] as number) & tera) |
-        ((large[cell + 3] as number) & napot);
-      if (mayHold !== 0) this.#dropLarge(context, low, high);
-      if (mayHold !== 0 || this.#stampedPages[(low >>> 12) & (STAMPED_PAGES - 1)] === 1)
+        this.#mayHold(context, 1, mega) ||
+        this.#mayHold(context, 2, giga) ||
+        this.#mayHold(context, 3, tera) ||
+        this.#mayHold(context, NAPOT_KIND, napot);
+      if (mayHold) this.#dropLarge(context, low, high);
+      if (mayHold || this.#stampedPages[(low >>> 12) & (STAMPED_PAGES - 1)] === 1)
         this.#restamp(context);
     }
+  }
+
+  /** Whether a table may hold a piece of a large leaf of a kind, by its hash. */
+  #mayHold(context: number, kind: number, hash: number): boolean {
+    return ((this.#large[largeWord(context, kind, hash)] as number) & (1 << (hash & 31))) !== 0;
   }
 
   /** Forgets every piece of the large leaf that holds an address. */
@@ -690,8 +696,9 @@ export class Translation {
     }
     if (this.#level !== 0) {
       const kind = kindOf(shape);
-      const cell = LARGE_KINDS * context + kind - 1;
-      this.#large[cell] = (this.#large[cell] as number) | largeBit(kind, low, high);
+      const hash = largeHash(kind, low, high);
+      const word = largeWord(context, kind, hash);
+      this.#large[word] = (this.#large[word] as number) | (1 << (hash & 31));
     }
     this.misses += 1;
     return true;
@@ -728,9 +735,13 @@ const isInSame = (
     : tagHigh === high && tagLow >>> shift === low >>> shift;
 };
 
-/** The bit that stands for the large leaf of a kind that holds an address. */
-const largeBit = (kind: number, low: number, high: number): number => {
+/** Stands for the large leaf of a kind that holds an address. */
+const largeHash = (kind: number, low: number, high: number): number => {
   const shift = KIND_SHIFT[kind] as number;
   const number = shift >= 32 ? high >>> (shift - 32) : (low >>> shift) ^ (high << (32 - shift));
-  return 1 << (number & 31);
+  return (number ^ (number >>> 8)) & (32 * LARGE_WORDS - 1);
 };
+
+/** The word of `#large` that has the bit of a hash. */
+const largeWord = (context: number, kind: number, hash: number): number =>
+  (LARGE_KINDS * context + kind - 1) * LARGE_WORDS + (hash >>> 5);

@@ -278,7 +278,7 @@ export const REGION_END = {
 
 /** Enough data entries for a working set of 4 MiB; code is denser. Powers of two. */
 export const DATA_TLB_ENTRIES = 1024;
-export const FETCH_TLB_ENTRIES = 256;
+export const FETCH_TLB_ENTRIES = 1024;
 /** A table: the data entries, then the fetch entries. */
 export const FETCH_TABLE_OFFSET: number = DATA_TLB_ENTRIES * DataEntry.sizeBytes;
 /** What a table knows of itself: `select` copies it to the fields of the same names. */

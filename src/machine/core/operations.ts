@@ -95,10 +95,16 @@ export const FUSIONS: readonly Fusion[] = FUSED_PAIRS.flatMap((line) => {
 export const FIRST_FUSION: number = 2 * END_OF_OPERATIONS;
 
 const DISPATCH_MASK = 0xffff;
-const pairKey = (first: number, second: number): number => first * FIRST_FUSION + second;
-const FUSION_NUMBERS: ReadonlyMap<number, number> = new Map(
-  FUSIONS.map(({ first, second }, index) => [pairKey(first, second), FIRST_FUSION + index]),
-);
+/** By the first of a pair, then by the second: the number of the fusion, 0 if there is none. */
+const FUSION_NUMBERS: readonly (Uint16Array | undefined)[] = fusionNumbers();
+function fusionNumbers(): (Uint16Array | undefined)[] {
+  const numbers: (Uint16Array | undefined)[] = Array.from({ length: FIRST_FUSION });
+  for (const [index, { first, second }] of FUSIONS.entries()) {
+    numbers[first] ??= new Uint16Array(FIRST_FUSION);
+    numbers[first][second] = FIRST_FUSION + index;
+  }
+  return numbers;
+}
 
 /** The first word of a record that executes its own instruction alone. */
 export function unfused(head: number): number {
@@ -109,10 +115,9 @@ export function unfused(head: number): number {
 
 /** The first word of a record that also executes the record after it, if that pair can be fused. */
 export function fused(head: number, next: number): number {
-  const number = FUSION_NUMBERS.get(
-    pairKey(unfused(head) & DISPATCH_MASK, unfused(next) & DISPATCH_MASK),
-  );
-  return number === undefined ? head : (head & ~DISPATCH_MASK) | number;
+  const seconds = FUSION_NUMBERS[unfused(head) & DISPATCH_MASK];
+  const number = seconds?.[unfused(next) & DISPATCH_MASK] ?? 0;
+  return number === 0 ? head : (head & ~DISPATCH_MASK) | number;
 }
 
 /** The operation of a record's own instruction, from the record's first word. */

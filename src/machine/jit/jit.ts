@@ -29,11 +29,11 @@ const MOST_SHARE = 0.05;
 const FREE_MS = 1000;
 /**
  * The first regions follow calls far: a program that computes has few, and all of them matter. One that
- * makes more than `ROOMY_REGIONS` is a kernel, or as large, whose copies of functions would cost the engine
- * more than calls through the core.
+ * makes more than `ROOMY_REGIONS` is a kernel, or as large: copies of functions would cost the engine more
+ * than calls through the core do.
  */
 const ROOMY: RegionLimits = { calls: 3, instructions: 800 };
-const TIGHT: RegionLimits = { calls: 1, instructions: 120 };
+const TIGHT: RegionLimits = { calls: 0, instructions: 120 };
 const ROOMY_REGIONS = 64;
 /** Code that is kept at most, in bytes of WebAssembly; all of it is dropped when it is more. */
 const MOST_CODE_BYTES = 32 << 20;

@@ -6,6 +6,9 @@ import type { Expr, Label, Local, Stmt, ValType } from './ir.ts';
 
 const VALTYPE: Record<ValType, number> = { i32: 0x7f, i64: 0x7e, f32: 0x7d, f64: 0x7c };
 
+/** Bytes of the largest unsigned 32-bit number. */
+const PATCHED_BYTES = 5;
+
 /** A growable byte buffer with the LEB128 encodings (§5.2.2). */
 export class ByteWriter {
   #bytes: Uint8Array = new Uint8Array(1024);
@@ -20,8 +23,8 @@ export class ByteWriter {
     this.#bytes[this.length++] = value;
   }
 
-  bytes(values: Iterable<number>): void {
-    for (const value of values) this.byte(value);
+  bytes(values: ArrayLike<number>): void {
+    for (let n = 0; n < values.length; n++) this.byte(values[n] as number);
   }
 
   unsigned(value: number): void {
@@ -33,8 +36,28 @@ export class ByteWriter {
     this.byte(rest);
   }
 
+  /** Makes room for an unsigned number that `patch` writes; returns where. */
+  reserve(): number {
+    const at = this.length;
+    for (let n = 0; n < PATCHED_BYTES; n++) this.byte(0);
+    return at;
+  }
+
+  /** Writes an unsigned number in as many bytes as `reserve` left: longer than it need be, as is allowed. */
+  patch(at: number, value: number): void {
+    let rest = value;
+    for (let n = 0; n < PATCHED_BYTES; n++) {
+      this.#bytes[at + n] = (rest & 0x7f) | (n === PATCHED_BYTES - 1 ? 0 : 0x80);
+      rest = Math.floor(rest / 128);
+    }
+  }
+
   /** A number must be a safe integer; a BigInt may be of any 64-bit value. */
   signed(value: number | bigint): void {
+    if (typeof value === 'bigint' && BigInt.asIntN(53, value) === value) {
+      this.signed(Number(value));
+      return;
+    }
     if (typeof value === 'number') {
       // `&` takes a number modulo 2^32, so the low bits are right for every safe integer.
       let rest = value;
@@ -57,21 +80,21 @@ export class ByteWriter {
     }
   }
 
+  /** Names are ASCII. */
   name(text: string): void {
-    const utf8 = new TextEncoder().encode(text);
-    this.unsigned(utf8.length);
-    this.bytes(utf8);
+    this.unsigned(text.length);
+    for (let n = 0; n < text.length; n++) this.byte(text.charCodeAt(n));
   }
 
-  /** Copies what another writer holds. */
-  append(other: ByteWriter): void {
-    const end = this.length + other.length;
+  /** Copies a part of what another writer holds. */
+  append(other: ByteWriter, from = 0, to = other.length): void {
+    const end = this.length + to - from;
     if (end > this.#bytes.length) {
       const grown = new Uint8Array(Math.max(end, this.#bytes.length * 2));
       grown.set(this.#bytes);
       this.#bytes = grown;
     }
-    this.#bytes.set(other.#bytes.subarray(0, other.length), this.length);
+    this.#bytes.set(other.#bytes.subarray(from, to), this.length);
     this.length = end;
   }
 
@@ -153,15 +176,19 @@ class TypeTable {
 }
 
 class BodyEncoder {
-  readonly out = new ByteWriter();
-  readonly hints: { offset: number; value: number }[] = [];
+  readonly out: ByteWriter;
+  /** Offsets are from the start of the function's body, its locals included. */
+  readonly hints: { readonly offset: number; readonly value: number }[] = [];
+  readonly #start: number;
   /** Blocks that are open, and which of them a label is. */
   #open = 0;
   readonly #labels = new Map<Label, number>();
   readonly #functionIndex: ReadonlyMap<string, number>;
   readonly #types: TypeTable;
 
-  constructor(functionIndex: ReadonlyMap<string, number>, types: TypeTable) {
+  constructor(out: ByteWriter, functionIndex: ReadonlyMap<string, number>, types: TypeTable) {
+    this.out = out;
+    this.#start = out.length;
     this.#functionIndex = functionIndex;
     this.#types = types;
   }
@@ -260,7 +287,7 @@ class BodyEncoder {
         return;
       case 'if':
         this.expr(stmt.condition);
-        if (stmt.unlikely) this.hints.push({ offset: out.length, value: 0 });
+        if (stmt.unlikely) this.hints.push({ offset: out.length - this.#start, value: 0 });
         out.bytes([0x04, 0x40]);
         this.#open += 1;
         this.stmts(stmt.body);
@@ -317,6 +344,10 @@ export interface ModuleSpec {
   readonly table?: string;
 }
 
+// Many small modules are made: what they are written into is used again and again.
+const modules = new ByteWriter();
+const functionBodies = new ByteWriter();
+
 /** The bytes of a module. Throws on a tree that names an unknown label, function or operand. */
 export function encodeModule(spec: ModuleSpec): Uint8Array<ArrayBuffer> {
   const imports = spec.imports ?? [];
@@ -327,56 +358,58 @@ export function encodeModule(spec: ModuleSpec): Uint8Array<ArrayBuffer> {
   const importTypes = imports.map((fn) => types.indexOf(fn.params, fn.result));
   const functionTypes = spec.functions.map((fn) => types.indexOf(fn.params, fn.result));
   // Bodies first: an indirect call may need a type of its own.
-  const bodies = spec.functions.map((fn) => encodeBody(fn, functionIndex, types));
+  functionBodies.length = 0;
+  const bodies = spec.functions.map((fn) => encodeBody(functionBodies, fn, functionIndex, types));
 
-  const out = new ByteWriter();
+  const out = modules;
+  out.length = 0;
   out.bytes([0x00, 0x61, 0x73, 0x6d, 0x01, 0x00, 0x00, 0x00]);
 
-  const section = (id: number, fill: (body: ByteWriter) => void): void => {
-    const body = new ByteWriter();
-    fill(body);
+  const section = (id: number, fill: () => void): void => {
     out.byte(id);
-    out.unsigned(body.length);
-    out.append(body);
+    const size = out.reserve();
+    const start = out.length;
+    fill();
+    out.patch(size, out.length - start);
   };
 
-  section(1, (body) => {
-    body.unsigned(types.count);
-    body.append(types.bytes);
+  section(1, () => {
+    out.unsigned(types.count);
+    out.append(types.bytes);
   });
-  section(2, (body) => {
-    body.unsigned(1 + imports.length);
-    body.name('env');
-    body.name('memory');
-    body.bytes([0x02, 0x03]); // a memory with a maximum, shared
-    body.unsigned(spec.memoryPages);
-    body.unsigned(spec.memoryPages);
+  section(2, () => {
+    out.unsigned(1 + imports.length);
+    out.name('env');
+    out.name('memory');
+    out.bytes([0x02, 0x03]); // a memory with a maximum, shared
+    out.unsigned(spec.memoryPages);
+    out.unsigned(spec.memoryPages);
     for (const [index, fn] of imports.entries()) {
-      body.name('env');
-      body.name(fn.name);
-      body.byte(0x00);
-      body.unsigned(importTypes[index] as number);
+      out.name('env');
+      out.name(fn.name);
+      out.byte(0x00);
+      out.unsigned(importTypes[index] as number);
     }
   });
-  section(3, (body) => {
-    body.unsigned(functionTypes.length);
-    for (const index of functionTypes) body.unsigned(index);
+  section(3, () => {
+    out.unsigned(functionTypes.length);
+    for (const index of functionTypes) out.unsigned(index);
   });
   if (spec.table !== undefined) {
-    section(4, (body) => body.bytes([0x01, 0x70, 0x00, 0x00])); // funcref, no maximum
+    section(4, () => out.bytes([0x01, 0x70, 0x00, 0x00])); // funcref, no maximum
   }
-  section(7, (body) => {
-    body.unsigned(spec.exports.length + (spec.table === undefined ? 0 : 1));
+  section(7, () => {
+    out.unsigned(spec.exports.length + (spec.table === undefined ? 0 : 1));
     for (const name of spec.exports) {
       const index = functionIndex.get(name);
       if (index === undefined) throw new Error(`export of unknown function '${name}'`);
-      body.name(name);
-      body.byte(0x00);
-      body.unsigned(index);
+      out.name(name);
+      out.byte(0x00);
+      out.unsigned(index);
     }
     if (spec.table !== undefined) {
-      body.name(spec.table);
-      body.bytes([0x01, 0x00]);
+      out.name(spec.table);
+      out.bytes([0x01, 0x00]);
     }
   });
 
@@ -384,56 +417,52 @@ export function encodeModule(spec: ModuleSpec): Uint8Array<ArrayBuffer> {
     hints.length > 0 ? [{ index: imports.length + index, hints }] : [],
   );
   if (hinted.length > 0) {
-    section(0, (body) => {
-      body.name('metadata.code.branch_hint');
-      body.unsigned(hinted.length);
+    section(0, () => {
+      out.name('metadata.code.branch_hint');
+      out.unsigned(hinted.length);
       for (const { index, hints } of hinted) {
-        body.unsigned(index);
-        body.unsigned(hints.length);
+        out.unsigned(index);
+        out.unsigned(hints.length);
         for (const hint of hints) {
-          body.unsigned(hint.offset);
-          body.unsigned(1);
-          body.byte(hint.value);
+          out.unsigned(hint.offset);
+          out.unsigned(1);
+          out.byte(hint.value);
         }
       }
     });
   }
-  section(10, (body) => {
-    body.unsigned(bodies.length);
-    for (const { head, code } of bodies) {
-      body.unsigned(head.length + code.length);
-      body.append(head);
-      body.append(code);
+  section(10, () => {
+    out.unsigned(bodies.length);
+    for (const { start, end } of bodies) {
+      out.unsigned(end - start);
+      out.append(functionBodies, start, end);
     }
   });
   return out.take();
 }
 
 interface EncodedBody {
-  readonly head: ByteWriter;
-  readonly code: ByteWriter;
-  /** Offsets are from the start of the function's body, its locals included. */
-  readonly hints: readonly { readonly offset: number; readonly value: number }[];
+  /** Where it is in what all bodies were written into. */
+  readonly start: number;
+  readonly end: number;
+  readonly hints: BodyEncoder['hints'];
 }
 
 function encodeBody(
+  out: ByteWriter,
   fn: FunctionBuilder,
   functionIndex: ReadonlyMap<string, number>,
   types: TypeTable,
 ): EncodedBody {
-  const head = new ByteWriter();
-  head.unsigned(fn.locals.length);
+  const encoder = new BodyEncoder(out, functionIndex, types);
+  const start = out.length;
+  out.unsigned(fn.locals.length);
   for (const t of fn.locals) {
-    head.unsigned(1);
-    head.byte(VALTYPE[t]);
+    out.unsigned(1);
+    out.byte(VALTYPE[t]);
   }
-  const encoder = new BodyEncoder(functionIndex, types);
   encoder.stmts(fn.body);
-  if (fn.result !== undefined) encoder.out.byte(0x00); // every path has returned: unreachable
-  encoder.out.byte(0x0b);
-  return {
-    head,
-    code: encoder.out,
-    hints: encoder.hints.map((hint) => ({ ...hint, offset: hint.offset + head.length })),
-  };
+  if (fn.result !== undefined) out.byte(0x00); // every path has returned: unreachable
+  out.byte(0x0b);
+  return { start, end: out.length, hints: encoder.hints };
 }

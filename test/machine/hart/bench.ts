@@ -182,9 +182,9 @@ export class Bench {
   }
 
   /** Runs from `pc` until the program, or the trap it takes, ends in `wfi`. */
-  finish(from: bigint | string = RAM): void {
+  finish(from: bigint | string = RAM, limit = 20_000): void {
     this.pc = typeof from === 'string' ? this.at(from) : from;
-    const end = this.run(20_000);
+    const end = this.run(limit);
     const isWaiting = end === 'waiting' || [TRAP_PAGE, HANDLER].includes(this.pc & ~15n);
     if (!isWaiting) throw new Error(`the program ended with '${end}' at ${this.pc.toString(16)}`);
   }

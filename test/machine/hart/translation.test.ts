@@ -502,6 +502,63 @@ describe.each(CORES)('on the %s core', (_, core) => {
       expect([bench.x('a1'), bench.x('a0')]).toEqual([1n, 2n]);
     });
 
+    it.each([8, 100])(
+      'is seen among %i pages, one of which changes before each fence.i',
+      (pages) => {
+        const ROUNDS = 150;
+        bench.reset();
+        bench.execute(`
+        li s0, ${ROUNDS}
+        li s1, 0
+        li s2, ${ADDI(0)}
+        li s3, 0x00008067 # ret
+        li s5, ${pages}
+        la s4, first
+        mv t0, s4
+        mv t2, s5
+        fill: sw s2, 0(t0)
+        sw s3, 4(t0)
+        li t3, 4096
+        add t0, t0, t3
+        addi t2, t2, -1
+        bnez t2, fill
+        fence.i
+        round: remu t0, s0, s5
+        slli t0, t0, 12
+        add t0, t0, s4
+        slli t1, s0, 20
+        or t1, t1, s2
+        sw t1, 0(t0)
+        fence.i
+        # Every page is called, then for some rounds only the one that changed: others grow old.
+        andi t2, s0, 64
+        bnez t2, one
+        mv s6, s4
+        mv s7, s5
+        all: jalr ra, 0(s6)
+        add s1, s1, a0
+        li t3, 4096
+        add s6, s6, t3
+        addi s7, s7, -1
+        bnez s7, all
+        j more
+        one: jalr ra, 0(t0)
+        add s1, s1, a0
+        more: addi s0, s0, -1
+        bnez s0, round
+        wfi
+        .align 4096
+        first: nop`);
+        const held = Array.from({ length: pages }, () => 0);
+        let sum = 0;
+        for (let round = ROUNDS; round > 0; round--) {
+          held[round % pages] = round;
+          sum += (round & 64) === 0 ? held.reduce((all, one) => all + one) : round;
+        }
+        expect(bench.x('s1')).toBe(BigInt(sum));
+      },
+    );
+
     it('without fence.i is either the old or the new, whole', () => {
       bench.reset();
       bench.execute(source('nop'));
