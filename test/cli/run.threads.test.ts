@@ -1,6 +1,7 @@
 import { describe, expect, it } from 'vitest';
 
-import { assemble, program } from '../cpu-worker/assembler.ts';
+import { assemble } from '../../src/machine/isa/assembler.ts';
+import { program } from '../cpu-worker/assembler.ts';
 import { countTogether, ECHO, exitWith, POWER_OFF, print, RACE } from '../cpu-worker/programs.ts';
 import { cordon, file, kernel, start } from './cli.ts';
 import { writeElf } from './elf-writer.ts';
@@ -162,7 +163,7 @@ describe('cordon run with a kernel of one’s own', () => {
   it('puts firmware from a file below it', async () => {
     // Neither looks at the other: that the firmware's code comes first is what is seen here.
     const firmware = file(program(exitWith(9)).segments[0]?.data ?? '');
-    const image = assemble(exitWith(1), 0x8020_0000);
+    const image = assemble(exitWith(1), 0x8020_0000).bytes;
     const under = file(
       writeElf({
         entry: 0x8020_0000,

@@ -44,6 +44,7 @@ wrong:
 rest:
   wfi
   j    rest
+  .align 8
 counter:
   .dword 0
 finished:
@@ -73,6 +74,7 @@ waiter:
   j    waiter
 done:
   ${POWER_OFF}
+  .align 8
 word:
   .dword 0
 `;
@@ -188,6 +190,7 @@ rest:
   j    rest
 end:
   ${POWER_OFF}
+  .align 8
 cell:
   .dword 0
 finished:

@@ -19,9 +19,10 @@ import {
   readTree,
   type TreeNode,
 } from '../../src/machine/devices/flattened-tree.ts';
+import { assemble } from '../../src/machine/isa/assembler.ts';
 import { KERNEL_BASE, RAM_BASE } from '../../src/machine/physical-map.ts';
 import { writeElf } from '../cli/elf-writer.ts';
-import { assemble, program } from '../cpu-worker/assembler.ts';
+import { program } from '../cpu-worker/assembler.ts';
 
 const MIB = 2 ** 20;
 const HEADER_BYTES = 64;
@@ -35,9 +36,9 @@ function linuxImage(
     flags = 0n,
   }: Partial<Record<'offset' | 'size' | 'flags', bigint>> = {},
 ): Uint8Array {
-  const code = assemble(text, KERNEL_BASE + HEADER_BYTES);
+  const code = assemble(text, KERNEL_BASE + HEADER_BYTES).bytes;
   const image = new Uint8Array(HEADER_BYTES + code.length);
-  image.set(assemble(`start:\nj ${HEADER_BYTES}`, KERNEL_BASE));
+  image.set(assemble(`j ${KERNEL_BASE + HEADER_BYTES}`, KERNEL_BASE).bytes);
   const view = new DataView(image.buffer);
   view.setBigUint64(8, offset, true);
   view.setBigUint64(16, size, true);
@@ -299,6 +300,7 @@ describe('our SBI below a kernel that looks after itself', () => {
         ${POWER_OFF}
       wrong:
         ${FAIL}
+        .align 8
       text:
         .dword ${BigInt('0x216f6c6c6548')}
       `),
@@ -329,6 +331,7 @@ describe('our SBI below a kernel that looks after itself', () => {
         ${POWER_OFF}
       wrong:
         ${FAIL}
+        .align 8
       text:
         .dword 0
         .dword 0
@@ -543,7 +546,7 @@ describe('a program that talks through tohost', () => {
     ...program(text),
     htif: { tohost: RAM_BASE + 0x1000, fromhost: RAM_BASE + 0x1040 },
   });
-  const TOHOST = 'li t0, 0x80001000\nslli t0, t0, 32\nsrli t0, t0, 32';
+  const TOHOST = 'li t0, 0x80001000';
 
   it.each([
     [1, 0],

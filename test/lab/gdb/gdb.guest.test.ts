@@ -153,6 +153,7 @@ holds:
   beqz t0, holds
   sd   zero, 0(s0)
   j    off
+  .align 8
 lock:
   .dword 0
 wanted:

@@ -26,6 +26,7 @@ loop:
   addi s0, s0, 1
   sd   s0, 0(s1)
   j    loop
+  .align 8
 cell:
   .dword 0
 `;

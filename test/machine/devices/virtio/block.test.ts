@@ -112,7 +112,7 @@ describe('the transport', () => {
     ['beyond any RAM', { used: 2 ** 60 }],
   ])('asks for a reset if the queue is %s', (_what, place) => {
     const { driver, machine } = rig({ start: false });
-    driver.placeQueue(place);
+    driver.place(place);
     expect(driver.read(REG.STATUS) & STATUS_NEEDS_RESET).not.toBe(0);
     expect(machine.isGuardIntact()).toBe(true);
   });

@@ -1,18 +1,11 @@
-/** A virtio driver for tests: builds the rings of one queue in guest RAM and talks to a slot over the bus. */
+/** A driver of a device with one queue, whose chains begin at descriptor 0. */
 import {
-  REG,
-  STATUS_ACKNOWLEDGE,
-  STATUS_DRIVER,
-  STATUS_DRIVER_OK,
-  STATUS_FEATURES_OK,
-} from '../../../../src/machine/devices/virtio/mmio.ts';
-import {
-  DESC_BYTES,
   VIRTQ_DESC_F_NEXT,
   VIRTQ_DESC_F_WRITE,
 } from '../../../../src/machine/devices/virtio/split-queue.ts';
-import { RAM_BASE, virtioSlot } from '../../../../src/machine/physical-map.ts';
+import { RAM_BASE } from '../../../../src/machine/physical-map.ts';
 import type { TestMachine } from '../fixtures.ts';
+import { DriverQueue, DriverRegisters, type UsedElement } from './driver-queue.ts';
 
 /** Where the driver keeps its things, as offsets in RAM. */
 export const DESCRIPTORS = 0x1000;
@@ -20,86 +13,35 @@ export const AVAILABLE = 0x2000;
 export const USED = 0x3000;
 export const BUFFERS = 0x4000;
 
-export interface Descriptor {
-  readonly pa: number;
-  readonly length: number;
-  readonly flags: number;
-  readonly next: number;
-}
-
 export interface Part {
   readonly offset: number;
   readonly length: number;
   readonly writable?: boolean;
 }
 
-export class Driver {
-  readonly ram: DataView;
-  readonly size: number;
-  readonly #machine: TestMachine;
-  readonly #slot: number;
+export class Driver extends DriverQueue {
+  readonly #registers: DriverRegisters;
 
   constructor(machine: TestMachine, size = 8, slot = 0) {
-    this.#machine = machine;
-    this.size = size;
-    this.#slot = slot;
-    this.ram = new DataView(machine.memory, machine.ramAt, machine.ram.length);
+    const registers = new DriverRegisters(machine, slot);
+    super(machine, registers, 0, size, {
+      descriptors: DESCRIPTORS,
+      available: AVAILABLE,
+      used: USED,
+    });
+    this.#registers = registers;
   }
 
   read(register: number): number {
-    return this.#machine.board.bus.load(virtioSlot(this.#slot).base + register, 4, 0);
+    return this.#registers.read(register);
   }
 
   write(register: number, value: number): void {
-    this.#machine.board.bus.store(virtioSlot(this.#slot).base + register, 4, value, 0);
+    this.#registers.write(register, value);
   }
 
-  /** The initialisation of §3.1.1, with all offered features but `declined`. */
   start(declined = 0): void {
-    this.write(REG.STATUS, 0);
-    this.write(REG.STATUS, STATUS_ACKNOWLEDGE);
-    this.write(REG.STATUS, STATUS_ACKNOWLEDGE | STATUS_DRIVER);
-    for (const word of [0, 1]) {
-      this.write(REG.DEVICE_FEATURES_SEL, word);
-      this.write(REG.DRIVER_FEATURES_SEL, word);
-      const offered = this.read(REG.DEVICE_FEATURES);
-      this.write(REG.DRIVER_FEATURES, word === 0 ? offered & ~declined : offered);
-    }
-    const ready = STATUS_ACKNOWLEDGE | STATUS_DRIVER | STATUS_FEATURES_OK;
-    this.write(REG.STATUS, ready);
-    this.placeQueue();
-    this.write(REG.STATUS, ready | STATUS_DRIVER_OK);
-  }
-
-  placeQueue(
-    place: { descriptors?: number; available?: number; used?: number; size?: number } = {},
-  ): void {
-    const at = {
-      descriptors: RAM_BASE + DESCRIPTORS,
-      available: RAM_BASE + AVAILABLE,
-      used: RAM_BASE + USED,
-      size: this.size,
-      ...place,
-    };
-    this.write(REG.QUEUE_SEL, 0);
-    this.write(REG.QUEUE_NUM, at.size);
-    for (const [register, pa] of [
-      [REG.QUEUE_DESC_LOW, at.descriptors],
-      [REG.QUEUE_DRIVER_LOW, at.available],
-      [REG.QUEUE_DEVICE_LOW, at.used],
-    ] as const) {
-      this.write(register, pa);
-      this.write(register + 4, Math.floor(pa / 2 ** 32));
-    }
-    this.write(REG.QUEUE_READY, 1);
-  }
-
-  setDescriptor(index: number, { pa, length, flags, next }: Descriptor): void {
-    const at = DESCRIPTORS + index * DESC_BYTES;
-    this.ram.setBigUint64(at, BigInt(pa), true);
-    this.ram.setUint32(at + 8, length, true);
-    this.ram.setUint16(at + 12, flags, true);
-    this.ram.setUint16(at + 14, next, true);
+    this.#registers.start(declined, () => this.place());
   }
 
   /** Chains parts of RAM from descriptor 0 on. */
@@ -111,30 +53,13 @@ export class Driver {
     }
   }
 
-  /** Makes the chain at `head` available and notifies. */
-  submit(head = 0): void {
-    const index = this.availableIndex;
-    this.ram.setUint16(AVAILABLE + 4 + 2 * (index % this.size), head, true);
-    this.availableIndex = index + 1;
-    this.write(REG.QUEUE_NOTIFY, 0);
-  }
-
-  get availableIndex(): number {
-    return this.ram.getUint16(AVAILABLE + 2, true);
-  }
-
-  set availableIndex(value: number) {
-    this.ram.setUint16(AVAILABLE + 2, value & 0xffff, true);
-  }
-
-  get usedIndex(): number {
-    return this.ram.getUint16(USED + 2, true);
+  override submit(head = 0): void {
+    super.submit(head);
   }
 
   /** The latest element of the used ring. */
-  lastUsed(): { head: number; length: number } {
-    const at = USED + 4 + 8 * ((this.usedIndex - 1) % this.size);
-    return { head: this.ram.getUint32(at, true), length: this.ram.getUint32(at + 4, true) };
+  lastUsed(): UsedElement {
+    return this.usedAt(this.usedIndex - 1);
   }
 
   header(type: number, sector: number, offset: number = BUFFERS): void {

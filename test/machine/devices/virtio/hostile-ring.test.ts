@@ -16,7 +16,8 @@ import {
 } from '../../../../src/machine/devices/virtio/split-queue.ts';
 import { RAM_BASE } from '../../../../src/machine/physical-map.ts';
 import { createMachine, RAM_BYTES, type TestMachine } from '../fixtures.ts';
-import { AVAILABLE, BUFFERS, Driver, USED, type Descriptor } from './driver.ts';
+import type { Descriptor } from './driver-queue.ts';
+import { AVAILABLE, BUFFERS, Driver, USED } from './driver.ts';
 
 const SIZE = 16;
 const REQUESTS = 5;
