@@ -16,6 +16,7 @@ import { floatFunctions } from '../fp/library.ts';
 import { EXIT, type Meaning } from '../isa/instruction.ts';
 import { encodeModule, FunctionBuilder, type FunctionImport } from '../wasm/encoder.ts';
 import {
+  atomicByte,
   atomicCompareExchange,
   atomicLoad,
   atomicRmw,
@@ -293,11 +294,8 @@ class RegionWriter {
     const back = order <= from.order;
     const poll: Stmt[] = back
       ? [
-          // Nothing pending and something left, in one (see PENDING).
-          unlikely(
-            i32.lt_s(this.#left, atomicLoad('i32', this.#hart, at.pending)),
-            this.#leave(pc),
-          ),
+          // Nothing pending and something left, in one.
+          unlikely(i32.lt_s(this.#left, this.#pending), this.#leave(pc)),
         ]
       : [];
     if (this.#shape.isIrreducible)
@@ -305,6 +303,11 @@ class RegionWriter {
     if (back) return [...poll, br(this.#labels[order] as Label)];
     if ((this.#shape.forwardEdges[order] as number) > 1) return [br(this.#mergeLabel(order))];
     return this.#tree(order);
+  }
+
+  /** The pending word, of which only the highest byte has bits (see PENDING). */
+  get #pending(): Expr {
+    return i32.shl(atomicByte(this.#hart, at.pending + 3), i32.const(24));
   }
 
   // --- instructions ---

@@ -265,6 +265,19 @@ const atomic = (t: IntType, code: number, offset: number, args: readonly Expr[])
 export const atomicLoad = (t: IntType, address: Expr, offset = 0): Expr =>
   atomic(t, t === 'i32' ? 0x10 : 0x11, offset, [address]);
 
+/**
+ * An atomic load of one byte: the engine has no alignment to check. (It does check that of wider ones, in
+ * six instructions.)
+ */
+export const atomicByte = (address: Expr, offset = 0): Expr => ({
+  k: 'load',
+  t: 'i32',
+  code: [0xfe, 0x12],
+  alignLog2: 0,
+  offset,
+  args: [address],
+});
+
 export const atomicStore = (t: IntType, address: Expr, value: Expr, offset = 0): Stmt => ({
   k: 'store',
   code: [0xfe, t === 'i32' ? 0x17 : 0x18],
