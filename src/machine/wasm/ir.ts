@@ -54,6 +54,8 @@ export type Expr =
       readonly index: Expr;
       readonly args: readonly Expr[];
     }
+  /** a * b + c, in lane 0 of a vector: the scalars have no such instruction. */
+  | { readonly k: 'fused'; readonly t: FloatType; readonly args: readonly [Expr, Expr, Expr] }
   /** Evaluates only the branch it takes. */
   | { readonly k: 'choose'; readonly t: ValType; readonly args: readonly [Expr, Expr, Expr] };
 
@@ -176,6 +178,7 @@ const floats = (t: FloatType) => {
     ne: compare(0x5c),
     lt: compare(0x5d),
     le: compare(0x5f),
+    neg: unary(t, arithmetic(0x8c)),
     sqrt: unary(t, arithmetic(0x91)),
     add: binary(t, arithmetic(0x92)),
     mul: binary(t, arithmetic(0x94)),
@@ -187,6 +190,8 @@ const floats = (t: FloatType) => {
     /** The value with these bits, and the bits of a value. */
     fromBits: unary(t, isWide ? 0xbf : 0xbe),
     toBits: unary(isWide ? 'i64' : 'i32', isWide ? 0xbd : 0xbc),
+    /** a * b + c, rounded once or twice: which, the engine says (fp/host.ts). */
+    fused: (a: Expr, b: Expr, c: Expr): Expr => ({ k: 'fused', t, args: [a, b, c] }),
   } as const;
 };
 export type FloatOps = ReturnType<typeof floats>;
@@ -240,6 +245,24 @@ export function load(t: IntType, bytes: Width, signed: boolean, address: Expr, o
   if (codes === undefined) throw new RangeError(`no ${bytes}-byte load into ${t}`);
   return { k: 'load', t, code: [codes[signed ? 1 : 0]], alignLog2: 0, offset, args: [address] };
 }
+
+/** A binary64 value, bit by bit. */
+export const loadDouble = (address: Expr, offset = 0): Expr => ({
+  k: 'load',
+  t: 'f64',
+  code: [0x2b],
+  alignLog2: 0,
+  offset,
+  args: [address],
+});
+export const storeDouble = (address: Expr, value: Expr, offset = 0): Stmt => ({
+  k: 'store',
+  code: [0x39],
+  alignLog2: 0,
+  offset,
+  address,
+  value,
+});
 
 export function store(t: IntType, bytes: Width, address: Expr, value: Expr, offset = 0): Stmt {
   const code = (STORES[t] as Record<number, number>)[bytes];
