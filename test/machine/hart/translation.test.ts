@@ -507,7 +507,7 @@ describe.each(CORES)('on the %s core', (_, core) => {
       (pages) => {
         const ROUNDS = 150;
         bench.reset();
-        bench.execute(`
+        bench.load(`
         li s0, ${ROUNDS}
         li s1, 0
         li s2, ${ADDI(0)}
@@ -549,6 +549,8 @@ describe.each(CORES)('on the %s core', (_, core) => {
         wfi
         .align 4096
         first: nop`);
+        bench.mode = 'M';
+        bench.finish(RAM, 200_000);
         const held = Array.from({ length: pages }, () => 0);
         let sum = 0;
         for (let round = ROUNDS; round > 0; round--) {
