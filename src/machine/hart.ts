@@ -103,13 +103,17 @@ const WRS_WAIT_MS = 1;
 /** Returns of the core that one run allows beyond its instructions. */
 const MOST_RETURNS = 10_000;
 
-/** Why `run` came back. `halted`: a debugger holds the hart, or it stands before a point of one. */
+/**
+ * Why `run` came back. `halted`: a debugger holds the hart, or it stands before a point of one; `again`: other
+ * harts were asked for something that the next instruction needs.
+ */
 export type RunEnd =
   | 'limit'
   | 'stopped'
   | 'waiting'
   | 'reserved'
   | 'paused'
+  | 'again'
   | 'requested'
   | 'halted';
 
@@ -435,7 +439,9 @@ export class Hart implements CsrOwner, TriggerOwner {
     const { command } = this.debug;
     if (command === DEBUG_COMMAND.RUN) return this.#run(limit, true, slice);
     if (command !== DEBUG_COMMAND.STEP) return 'halted';
-    const end = this.step(this.debug.block.masksSteps.load() !== 0);
+    const masks = this.debug.block.masksSteps.load() !== 0;
+    let end = this.step(masks);
+    while (end === 'again') end = this.step(masks, false);
     this.debug.stepped();
     return end === 'stopped' || end === 'requested' ? end : 'halted';
   }
@@ -594,7 +600,7 @@ export class Hart implements CsrOwner, TriggerOwner {
       }
       if (this.#waitsForHarts) {
         this.#waitsForHarts = false;
-        return 'paused';
+        return 'again';
       }
     }
   }
