@@ -39,6 +39,7 @@ const EXTENSIONS = [
   'zcd',
   'zba',
   'zbb',
+  'zbc',
   'zbs',
   'sdtrig',
   'smepmp',
