@@ -38,9 +38,19 @@ interface Precision {
 
 const BOX = i64.const(-(1n << 32n));
 /** A binary32 value that is not boxed properly counts as the canonical NaN ("NaN Boxing of Narrower Values"). */
-const unboxed = (register: Expr): Expr =>
+export const unboxed = (register: Expr): Expr =>
   choose(i64.eq(i64.and(register, BOX), BOX), i32.wrap(register), canonicalNan(BINARY32));
-const boxed = (bits: Expr): Expr => i64.or(i64.extend_u(bits), BOX);
+/** The operand that a tree of a meaning takes out of its box; undefined if the tree is something else. */
+export function unboxedOperand(tree: Expr): string | undefined {
+  if (tree.k !== 'choose') return undefined;
+  const [condition, bits] = tree.args;
+  const register = bits.k === 'op' && bits.code === WRAP ? bits.args[0] : undefined;
+  return condition.k === 'op' && register?.k === 'operand' ? register.name : undefined;
+}
+const codeOf = (tree: Expr): number => (tree.k === 'op' ? tree.code : -1);
+const WRAP = codeOf(i32.wrap(BOX));
+/** What an f register holds for the bits of a binary32 value. */
+export const boxed = (bits: Expr): Expr => i64.or(i64.extend_u(bits), BOX);
 
 const SINGLE: Precision = {
   format: BINARY32,

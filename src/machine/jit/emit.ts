@@ -12,6 +12,7 @@ import { multiplyHelpers } from '../core/generate.ts';
 import { HartBlock, REGION_END } from '../core/hart-block.ts';
 import { plainCsr } from '../csr-numbers.ts';
 import { floatFunctions } from '../fp/library.ts';
+import { unboxedOperand } from '../isa/float.ts';
 import { EXIT, type Meaning } from '../isa/instruction.ts';
 import { encodeModule, FunctionBuilder, type FunctionImport } from '../wasm/encoder.ts';
 import {
@@ -22,13 +23,13 @@ import {
   block as blockOf,
   br,
   choose,
-  f64,
   fence,
   i32,
   i64,
   label,
   load,
   loadDouble,
+  loadSingle,
   loop,
   ret,
   set,
@@ -43,7 +44,7 @@ import {
 } from '../wasm/ir.ts';
 import type { Instruction } from './code.ts';
 import type { Block, Edge } from './discover.ts';
-import { FloatWriter } from './float.ts';
+import { floatRegister, FloatWriter } from './float.ts';
 import { accessOf, type Access, type AccessGroup } from './groups.ts';
 import { FILL, MemoryWriter } from './memory.ts';
 import type { Shape } from './structure.ts';
@@ -128,7 +129,7 @@ class RegionWriter {
     this.#hart = fn.param(0);
     this.#left = fn.param(1);
     this.#memory = new MemoryWriter(fn, this.#hart, shape);
-    this.#float = new FloatWriter(fn, this.#hart);
+    this.#float = new FloatWriter(fn, this.#hart, shape);
     this.#pc = fn.local('i64');
     this.#end = fn.local('i32');
     this.#target = fn.local('i64');
@@ -330,11 +331,9 @@ class RegionWriter {
           case 'next':
             return i64.const(pc + bytes);
           case 'frs1':
-            return this.#float.bits(decoded.rs1);
           case 'frs2':
-            return this.#float.bits(decoded.rs2);
           case 'frs3':
-            return this.#float.bits(raw >>> 27);
+            return this.#float.bits(floatRegister(tree.name, instruction) as number);
           case 'hart':
             return this.#hart;
           case 'rm':
@@ -360,9 +359,14 @@ class RegionWriter {
         this.helpers.set(tree.callee, helperNamed(tree.callee));
         return { ...tree, args: tree.args.map((arg) => this.#lower(arg, instruction)) };
       }
-      default:
-        return { ...tree, args: tree.args.map((arg) => this.#lower(arg, instruction)) } as Expr;
+      case 'choose': {
+        const operand = unboxedOperand(tree);
+        if (operand !== undefined)
+          return this.#float.singleBits(floatRegister(operand, instruction) as number);
+        break;
+      }
     }
+    return { ...tree, args: tree.args.map((arg) => this.#lower(arg, instruction)) } as Expr;
   }
 
   /**
@@ -395,7 +399,7 @@ class RegionWriter {
       case 'floatStore': {
         const { code: look, host } = this.#reach(instruction, rest);
         const { before, after } = this.#aroundFloat(instruction, rest);
-        code.push(...before, ...look, this.#access(instruction, host, 0), ...after);
+        code.push(...before, ...look, ...this.#access(instruction, host, 0), ...after);
         return;
       }
       case 'fence': {
@@ -433,25 +437,26 @@ class RegionWriter {
   }
 
   /** The access itself, at a linear-memory address. */
-  #access(instruction: Instruction, host: Expr, offset: number): Stmt {
+  #access(instruction: Instruction, host: Expr, offset: number): Stmt[] {
     const { decoded } = instruction;
     const { meaning } = decoded.instruction;
     switch (meaning.kind) {
       case 'load':
-        return this.#writeRd(instruction, load('i64', meaning.bytes, meaning.signed, host, offset));
+        return [
+          this.#writeRd(instruction, load('i64', meaning.bytes, meaning.signed, host, offset)),
+        ];
       case 'store':
-        return store('i64', meaning.bytes, host, this.#read(decoded.rs2), offset);
+        return [store('i64', meaning.bytes, host, this.#read(decoded.rs2), offset)];
       case 'floatLoad':
-        return this.#float.setValue(
-          decoded.rd,
-          meaning.bytes === 8
-            ? loadDouble(host, offset)
-            : f64.fromBits(i64.or(load('i64', 4, false, host, offset), i64.const(BOX))),
-        );
-      case 'floatStore':
         return meaning.bytes === 8
-          ? storeDouble(host, this.#float.value(decoded.rs2), offset)
-          : store('i64', 4, host, this.#float.bits(decoded.rs2), offset);
+          ? this.#float.setDouble(decoded.rd, loadDouble(host, offset))
+          : this.#float.setSingle(decoded.rd, loadSingle(host, offset));
+      case 'floatStore':
+        return [
+          meaning.bytes === 8
+            ? storeDouble(host, this.#float.value(decoded.rs2), offset)
+            : store('i64', 4, host, this.#float.bits(decoded.rs2), offset),
+        ];
       default:
         throw new Error(`'${decoded.instruction.name}' is no access`);
     }
@@ -477,8 +482,8 @@ class RegionWriter {
       ...before,
       unlikely(
         i32.eqz(host),
-        [...alone.code, this.#access(instruction, alone.host, 0)],
-        [this.#access(instruction, host, offset - group.from)],
+        [...alone.code, ...this.#access(instruction, alone.host, 0)],
+        this.#access(instruction, host, offset - group.from),
       ),
       ...after,
     );
@@ -540,7 +545,7 @@ class RegionWriter {
     const { code: before, value } = this.#float.result(tree, raw, meaning.rounds, giveUp);
     code.push(...this.#float.begin(giveUp), ...before);
     if (meaning.to === 'x') code.push(this.#writeRd(instruction, value));
-    else code.push(...this.#float.change(), this.#float.setBits(decoded.rd, value));
+    else code.push(...this.#float.change(), ...this.#float.setBits(decoded.rd, value));
   }
 
   /** LR and SC on the translated address, as the core has them. */
@@ -611,8 +616,6 @@ class RegionWriter {
 }
 
 const I64_ADD = 0x7c;
-/** Above a binary32 value in an f register. */
-const BOX = -(2 ** 32);
 
 const isZero = (tree: Expr): boolean => tree.k === 'const' && Number(tree.value) === 0;
 

@@ -1,6 +1,7 @@
 /**
  * Floating point in a region. The f registers that it uses are locals, as binary64 values whatever they
- * hold: WebAssembly moves values bit by bit. Operations ask the host first, inline, on the terms of the
+ * hold: WebAssembly moves values bit by bit. Those that it reads as binary32 have a second local with that
+ * value, out of its box, which changes with the first. Operations ask the host first, inline, on the terms of the
  * library (fp/round.ts, `mayAskHost`): to the nearest, "inexact" accrued already, and a result that shows
  * that no other flag is due. Else the library's function is called.
  */
@@ -9,9 +10,12 @@ import { MSTATUS_BITS } from '../csr-numbers.ts';
 import { BINARY32, BINARY64, ROUND, ROUND_DYNAMIC, type Format } from '../fp/format.ts';
 import { hostFuses } from '../fp/host.ts';
 import { mayAskHost } from '../fp/round.ts';
+import { boxed, unboxed, unboxedOperand } from '../isa/float.ts';
+import type { Instruction as IsaInstruction } from '../isa/instruction.ts';
 import type { FunctionBuilder } from '../wasm/encoder.ts';
 import {
   choose,
+  f32,
   f64,
   i32,
   i64,
@@ -25,10 +29,21 @@ import {
   type Local,
   type Stmt,
 } from '../wasm/ir.ts';
+import type { Instruction } from './code.ts';
+import type { Shape } from './structure.ts';
 
 const at = HartBlock.offset;
 const MSTATUS = at.csr + 8 * csrIndex.mstatus;
 const { FS } = MSTATUS_BITS;
+
+const LOCAL_OF: Readonly<Record<string, (instruction: Instruction) => number>> = {
+  frs1: ({ decoded }) => decoded.rs1,
+  frs2: ({ decoded }) => decoded.rs2,
+  frs3: ({ raw }) => raw >>> 27,
+};
+/** The f register that an operand of a meaning names. */
+export const floatRegister = (name: string, instruction: Instruction): number | undefined =>
+  LOCAL_OF[name]?.(instruction);
 
 type Call = Extract<Expr, { readonly k: 'call' }>;
 type Asking = (format: Format, args: readonly Expr[]) => Expr;
@@ -40,36 +55,72 @@ const HOST: Readonly<Record<string, Asking>> = {
   div: ({ host }, [a, b]) => host.div(a as Expr, b as Expr),
   sqrt: ({ host }, [a]) => host.sqrt(a as Expr),
   muladd: ({ host }, [a, b, c]) => host.fused(a as Expr, b as Expr, c as Expr),
+  from_f64: (_, [a]) => f32.demote(a as Expr),
 };
-/** Comparisons: (hart, a, b). They raise flags for NaNs only. */
-const COMPARE: Readonly<Record<string, Asking>> = {
-  eq: ({ host }, [a, b]) => host.eq(a as Expr, b as Expr),
-  lt: ({ host }, [a, b]) => host.lt(a as Expr, b as Expr),
-  le: ({ host }, [a, b]) => host.le(a as Expr, b as Expr),
+/** Functions of (hart, operands) that are simple unless one is a NaN. */
+const KNOWN_NUMBERS: Readonly<Record<string, Asking>> = {
+  eq: ({ host }, [a, b]) => i64.extend_u(host.eq(a as Expr, b as Expr)),
+  lt: ({ host }, [a, b]) => i64.extend_u(host.lt(a as Expr, b as Expr)),
+  le: ({ host }, [a, b]) => i64.extend_u(host.le(a as Expr, b as Expr)),
+  from_f32: (_, [a]) => f64.toBits(f64.promote(a as Expr)),
 };
+/** The operands' format is the result's but for conversions. */
+const operandFormat = (name: string, format: Format): Format =>
+  name === 'from_f64' ? BINARY64 : name === 'from_f32' ? BINARY32 : format;
 
 /** The value with these bits; bits that were just taken from a value are that value. */
-function valueOf({ host, t, bits }: Format, tree: Expr): Expr {
+function valueOf(format: Format, tree: Expr): Expr {
+  const { host, t, bits } = format;
   const [first, second] = tree.k === 'op' ? tree.args : [];
   if (tree.k === 'op' && first !== undefined) {
-    if (tree.code === TO_BITS && t === 'i64') return first;
+    if (tree.code === TO_BITS[t]) return first;
     const sign = second?.k === 'const' ? BigInt.asUintN(bits, BigInt(second.value)) : 0n;
     if (tree.code === XOR[t] && sign === 1n << BigInt(bits - 1))
-      return host.neg(valueOf({ host, t, bits } as Format, first));
+      return host.neg(valueOf(format, first));
   }
   return host.fromBits(tree);
 }
 const codeOf = (tree: Expr): number => (tree.k === 'op' ? tree.code : -1);
-const TO_BITS = codeOf(f64.toBits(i64.const(0)));
+const TO_BITS = { i32: codeOf(f32.toBits(i32.const(0))), i64: codeOf(f64.toBits(i64.const(0))) };
 const XOR = {
   i32: codeOf(i32.xor(i32.const(0), i32.const(0))),
   i64: codeOf(i64.xor(i64.const(0), i64.const(0))),
 };
 
+/** The bits of a binary32 value that a tree puts into a box. */
+function boxedBits(tree: Expr): Expr | undefined {
+  if (tree.k !== 'op' || tree.code !== codeOf(BOXED)) return undefined;
+  const [inner, box] = tree.args;
+  const isBoxed = inner?.k === 'op' && inner.code === EXTEND && box?.k === 'const';
+  return isBoxed && BigInt(box.value) === BOX ? inner.args[0] : undefined;
+}
+const BOX = -(1n << 32n);
+const BOXED = boxed(i32.const(0));
+const EXTEND = codeOf(i64.extend_u(i32.const(0)));
+
+/** Operands that a meaning reads as binary32, by instruction of the ISA. */
+const singlesRead = new WeakMap<IsaInstruction, readonly string[]>();
+function singleOperands(instruction: IsaInstruction): readonly string[] {
+  let names = singlesRead.get(instruction);
+  if (names === undefined) {
+    const { meaning } = instruction;
+    names = meaning.kind === 'float' ? operandsIn(meaning.result) : [];
+    singlesRead.set(instruction, names);
+  }
+  return names;
+}
+function operandsIn(tree: Expr): string[] {
+  const name = unboxedOperand(tree);
+  if (name !== undefined) return [name];
+  return 'args' in tree ? tree.args.flatMap(operandsIn) : [];
+}
+
 export class FloatWriter {
   readonly #fn: FunctionBuilder;
   readonly #hart: Local;
   readonly #f: (Local | undefined)[] = Array.from({ length: 32 });
+  /** The binary32 values of those registers that the region reads as such. */
+  readonly #singles: (Local | undefined)[] = Array.from({ length: 32 });
   #written = 0;
   /** mstatus.FS when the region began: nothing that a region does changes it but to Dirty. */
   #status: Local | undefined;
@@ -82,11 +133,20 @@ export class FloatWriter {
    * may not be asked.
    */
   readonly #bounds = new Map<Format, Local>();
-  readonly #spares = new Map<string, Local>();
+  /** By format: what the host said. */
+  readonly #results = new Map<Format, Local>();
 
-  constructor(fn: FunctionBuilder, hart: Local) {
+  constructor(fn: FunctionBuilder, hart: Local, { blocks }: Shape) {
     this.#fn = fn;
     this.#hart = hart;
+    for (const { body } of blocks) {
+      for (const instruction of body) {
+        for (const name of singleOperands(instruction.decoded.instruction)) {
+          const register = floatRegister(name, instruction) as number;
+          this.#singles[register] ??= fn.local('f32');
+        }
+      }
+    }
   }
 
   /** What a region begins with; known when all of it is written. */
@@ -96,6 +156,7 @@ export class FloatWriter {
         ? []
         : [set(this.#status, i32.and(this.#mstatus, i32.const(FS)))]),
       ...this.#cells().map(({ local, cell }) => set(local, loadDouble(this.#hart, cell))),
+      ...this.#cells().flatMap(({ register }) => this.#unbox(register)),
       ...this.#setBounds(),
     ];
   }
@@ -165,11 +226,37 @@ export class FloatWriter {
     return f64.toBits(this.value(register));
   }
 
-  setBits(register: number, bits: Expr): Stmt {
-    return this.setValue(register, valueOf(BINARY64, bits));
+  /** The bits of a register's binary32 value. */
+  singleBits(register: number): Expr {
+    const single = this.#singles[register];
+    if (single === undefined) throw new Error(`f${register} is not known to be read as binary32`);
+    this.value(register);
+    return f32.toBits(single);
   }
 
-  setValue(register: number, value: Expr): Stmt {
+  #unbox(register: number): Stmt[] {
+    const single = this.#singles[register];
+    return single === undefined ? [] : [set(single, f32.fromBits(unboxed(this.bits(register))))];
+  }
+
+  setBits(register: number, bits: Expr): Stmt[] {
+    const inner = boxedBits(bits);
+    return inner === undefined
+      ? this.setDouble(register, valueOf(BINARY64, bits))
+      : this.setSingle(register, valueOf(BINARY32, inner));
+  }
+
+  setDouble(register: number, value: Expr): Stmt[] {
+    return [this.#set(register, value), ...this.#unbox(register)];
+  }
+
+  setSingle(register: number, value: Expr): Stmt[] {
+    const single = this.#singles[register];
+    if (single === undefined) return [this.#set(register, f64.fromBits(boxed(f32.toBits(value))))];
+    return [set(single, value), this.#set(register, f64.fromBits(boxed(f32.toBits(single))))];
+  }
+
+  #set(register: number, value: Expr): Stmt {
     const local = this.value(register);
     this.#written |= 1 << register;
     return set(local, value);
@@ -201,62 +288,44 @@ export class FloatWriter {
     const mode = rounds ? this.#checkMode(raw, giveUp) : [];
     const called = callIn(tree);
     if (called === undefined) return { code: mode, value: tree };
-    const [prefix = '', name = ''] = called.callee.split('_');
+    const [prefix = '', ...rest] = called.callee.split('_');
+    const name = rest.join('_');
     const format = prefix === BINARY32.name ? BINARY32 : BINARY64;
-    const compare = COMPARE[name];
-    if (compare !== undefined) return this.#compared(tree, called, format, compare);
+    const operands = called.args
+      .slice(1, name in HOST ? -1 : undefined)
+      .map((operand) => valueOf(operandFormat(name, format), operand));
+    const known = KNOWN_NUMBERS[name];
+    if (known !== undefined) {
+      // The host's NaNs are its own, and some of ours raise a flag.
+      const isNumber = operands
+        .map((operand) => operandFormat(name, format).host.eq(operand, operand))
+        .reduce((x, y) => i32.and(x, y));
+      return {
+        code: mode,
+        value: replaced(tree, called, choose(isNumber, known(format, operands), called)),
+      };
+    }
     const ask = HOST[name];
     const isNearest = [ROUND.RNE, ROUND_DYNAMIC].includes((raw >>> 12) & ROUND_DYNAMIC);
     if (ask === undefined || !isNearest || (name === 'muladd' && !hostFuses()))
       return { code: mode, value: tree };
 
-    const { code, operands } = this.#operands(called.args.slice(1, -1));
-    const result = this.#spare(format.name, 'result');
-    const { args } = called;
-    const exact = { ...called, args: [args[0], ...operands, args[args.length - 1]] } as Call;
-    const values = operands.map((operand) => valueOf(format, operand));
-    code.push(
-      set(result, ask(format, values)),
+    const result = this.#resultOf(format);
+    const code = [
+      set(result, ask(format, operands)),
       unlikely(i32.eqz(this.#isOrdinary(format, result)), [
         ...mode,
-        set(result, format.host.fromBits(exact)),
+        set(result, format.host.fromBits(called)),
         ...this.#setBounds(),
       ]),
-    );
+    ];
     return { code, value: replaced(tree, called, format.host.toBits(result)) };
   }
 
-  #compared(
-    tree: Expr,
-    called: Call,
-    format: Format,
-    compare: Asking,
-  ): { readonly code: Stmt[]; readonly value: Expr } {
-    const { code, operands } = this.#operands(called.args.slice(1));
-    const values = operands.map((operand) => valueOf(format, operand));
-    const isNumber = values.map((value) => format.host.eq(value, value)) as [Expr, Expr];
-    const exact = { ...called, args: [called.args[0], ...operands] } as Call;
-    const value = choose(i32.and(...isNumber), i64.extend_u(compare(format, values)), exact);
-    return { code, value: replaced(tree, called, value) };
-  }
-
-  /** Operands that are used more than once: what is more than a register's bits goes to a local. */
-  #operands(trees: readonly Expr[]): { readonly code: Stmt[]; readonly operands: Expr[] } {
-    const code: Stmt[] = [];
-    const operands = trees.map((tree, index) => {
-      if (tree.t === 'i64') return tree;
-      const spare = this.#spare(tree.t, `operand ${index}`);
-      code.push(set(spare, tree));
-      return spare;
-    });
-    return { code, operands };
-  }
-
-  #spare(t: Local['t'], use: string): Local {
-    const key = `${t} ${use}`;
-    let spare = this.#spares.get(key);
-    if (spare === undefined) this.#spares.set(key, (spare = this.#fn.local(t)));
-    return spare;
+  #resultOf(format: Format): Local {
+    let local = this.#results.get(format);
+    if (local === undefined) this.#results.set(format, (local = this.#fn.local(format.name)));
+    return local;
   }
 
   /**

@@ -255,6 +255,15 @@ export const loadDouble = (address: Expr, offset = 0): Expr => ({
   offset,
   args: [address],
 });
+/** A binary32 value, bit by bit. */
+export const loadSingle = (address: Expr, offset = 0): Expr => ({
+  k: 'load',
+  t: 'f32',
+  code: [0x2a],
+  alignLog2: 0,
+  offset,
+  args: [address],
+});
 export const storeDouble = (address: Expr, value: Expr, offset = 0): Stmt => ({
   k: 'store',
   code: [0x39],

@@ -159,5 +159,6 @@ describe('translated floating point', () => {
             `${text(got[wrong])} instead of ${text(wanted[wrong])} at place ${wrong & 3}`,
     ).toBe('');
     expect(translating.hart.jit?.statistics.regions).toBeGreaterThan(before);
+    expect(translating.hart.jit?.statistics.failures).toBe(0);
   });
 });
