@@ -26,7 +26,7 @@ export interface Lookout {
   /** For the session's specification; empty if nobody wants to look. */
   readonly spec: Pick<SessionSpec, 'look' | 'instructions'>;
   /** Runs `body`, which starts the session and awaits its end; then writes the files. */
-  around(session: Session, title: string, body: () => Promise<number>): Promise<number>;
+  around<Result>(session: Session, title: string, body: () => Promise<Result>): Promise<Result>;
 }
 
 /**

@@ -133,3 +133,15 @@ export function parseExposure(text: string, before: readonly Exposure[] = []): E
 }
 
 const isPort = (port: number): boolean => port >= 1 && port <= 65_535;
+
+export const traceOption = (): Option =>
+  new Option(
+    '--trace <file>',
+    'write a trace for ui.perfetto.dev; one that ends in .json is Chrome JSON',
+  );
+
+export const profileOption = (): Option =>
+  new Option(
+    '--profile <file>',
+    'write where harts spent their time: .svg a flame graph, .txt or - tables',
+  );

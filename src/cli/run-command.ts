@@ -16,7 +16,9 @@ import {
   parsePoint,
   parsePort,
   parseSeconds,
+  profileOption,
   reservationsOption,
+  traceOption,
   type OnOff,
   type ReservationOptions,
 } from './option-values.ts';
@@ -130,20 +132,14 @@ export function registerRunCommands(program: Command): void {
     )
     .option('--restore <file>', 'go on from a snapshot; what the machine is comes from there')
     .optionsGroup('Looking in:')
-    .option(
-      '--trace <file>',
-      'write a trace for ui.perfetto.dev; one that ends in .json is Chrome JSON',
-    )
+    .addOption(traceOption())
     .option('--trace-traps <file>', 'write every trap as a line of text; - for stdout')
     .option(
       '--trace-instructions <file>',
       'write every instruction of a deterministic run, with what it changed; - for stdout',
     )
     .option('--trace-limit <n>', 'stop that after so many instructions', parseCount)
-    .option(
-      '--profile <file>',
-      'write where harts spent their time: .svg a flame graph, .txt or - tables',
-    )
+    .addOption(profileOption())
     .option('--tui', 'show harts, gates, events and console on a dashboard')
     .option('--record <file>', 'write what the dashboard sees to a file, for cordon replay')
     .option('--gdb <port>', 'let gdb attach at a port of 127.0.0.1; 0 takes any', parsePort)

@@ -7,7 +7,9 @@ import {
   jitOption,
   parseHarts,
   parseSeconds,
+  profileOption,
   reservationsOption,
+  traceOption,
   type OnOff,
   type ReservationOptions,
 } from './option-values.ts';
@@ -21,6 +23,8 @@ export interface StressOptions extends ReservationOptions {
   readonly only: readonly string[];
   readonly deterministic?: boolean;
   readonly jit: OnOff;
+  readonly trace?: string;
+  readonly profile?: string;
   readonly replay?: boolean;
   readonly json?: boolean;
 }
@@ -67,6 +71,8 @@ export function registerStressCommand(program: Command): void {
     .addOption(jitOption())
     .addOption(reservationsOption())
     .addOption(detectAbaOption())
+    .addOption(traceOption())
+    .addOption(profileOption())
     .addOption(
       new Option('--replay', 'the runs that once failed, from stress/seeds').conflicts([
         'seed',
@@ -79,7 +85,8 @@ export function registerStressCommand(program: Command): void {
       'after',
       `
 Exit code: 0 if every run passed, 1 if one did not. A failure prints the command that repeats it; a
-deterministic run then repeats exactly, a parallel one repeats the guest's choices.`,
+deterministic run then repeats exactly, a parallel one repeats the guest's choices. --trace and --profile look into
+a single run, such as that one.`,
     )
     .action(async (options: StressOptions) => {
       const { stress } = await import('./stress.ts');

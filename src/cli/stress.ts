@@ -9,6 +9,7 @@ import { BuildError } from '../policy/build.ts';
 import { formatDiagnostics } from '../policy/diagnostics.ts';
 import { NoToolchainError } from '../policy/toolchain.ts';
 import { CommandError, EXIT } from './errors.ts';
+import { lookout, type Lookout } from './look.ts';
 import { reservationSpec } from './option-values.ts';
 import type { StressOptions } from './stress-command.ts';
 
@@ -17,11 +18,12 @@ const NEW_SEEDS = 1_000_000;
 
 /** Returns the exit code. @throws CommandError */
 export async function stress(options: StressOptions): Promise<number> {
-  const bundled = await kernel();
   const specs = options.replay === true ? savedSeeds() : planned(options);
+  const look = lookOf(options, specs.length);
+  const bundled = await kernel();
   const runs: StressRun[] = [];
   for (const spec of specs) {
-    const run = await runStress(bundled, spec);
+    const run = await runStress(bundled, spec, look);
     runs.push(run);
     if (options.json !== true) process.stdout.write(describe(run));
     else if (!run.ok) process.stderr.write(describe(run));
@@ -31,6 +33,17 @@ export async function stress(options: StressOptions): Promise<number> {
     process.stdout.write(`${JSON.stringify({ ok: failed === 0, runs })}\n`);
   else process.stdout.write(`${runs.length - failed} of ${runs.length} runs passed\n`);
   return failed === 0 ? EXIT.OK : EXIT.INPUT;
+}
+
+/** For files about a run, if somebody wants any. @throws CommandError */
+function lookOf(options: StressOptions, runs: number): Lookout | undefined {
+  if (options.trace === undefined && options.profile === undefined) return undefined;
+  if (runs !== 1)
+    throw new CommandError(
+      `--trace and --profile look into one run, these are ${runs}: ` +
+        'name one number of harts and one mechanism, and no --runs',
+    );
+  return lookout(options, []);
 }
 
 async function kernel(): Promise<Bundled> {

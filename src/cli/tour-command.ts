@@ -2,7 +2,7 @@
 import { Option, type Command } from 'commander';
 
 import { MECHANISMS, type MechanismName } from '../policy/contexts.ts';
-import { parseHarts } from './option-values.ts';
+import { parseHarts, profileOption, traceOption } from './option-values.ts';
 
 export interface TourOptions {
   readonly harts: number;
@@ -31,14 +31,8 @@ export function registerTourCommands(program: Command): void {
     .option('--plain', 'lines instead of the dashboard, even on a terminal')
     .option('--no-color', 'no colours; NO_COLOR does the same')
     .option('--record <file>', 'write what the dashboard sees to a file, for cordon replay')
-    .option(
-      '--trace <file>',
-      'write a trace for ui.perfetto.dev; one that ends in .json is Chrome JSON',
-    )
-    .option(
-      '--profile <file>',
-      'write where harts spent their time: .svg a flame graph, .txt or - tables',
-    )
+    .addOption(traceOption())
+    .addOption(profileOption())
     .option('--json', 'print one JSON object on stdout and nothing else')
     .addHelpText(
       'after',

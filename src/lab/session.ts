@@ -40,6 +40,7 @@ import { ParallelDebugger } from './debug/parallel-debugger.ts';
 import { lookAt, type Look } from './look.ts';
 import { InstructionTracer, type InstructionTraceOptions } from './trace/instruction-tracer.ts';
 import { observedPool, oracleFor } from './observe.ts';
+import type { FunctionRange } from './profile/symbols.ts';
 import { loadBare } from './bare.ts';
 import type { KernelImage } from './session-image.ts';
 import type { Snapshot } from './snapshot/format.ts';
@@ -107,6 +108,8 @@ export interface SessionSpec extends Peripherals {
   readonly onMark?: MarkListener;
   /** Cycles from counters; the cost model's. */
   readonly cycles?: (read: ReadCounter) => number;
+  /** The kernel's, where its file is not at hand to say. */
+  readonly functions?: readonly FunctionRange[];
   /** What the machine goes on from, instead of booting; the rest of the specification is made from it. */
   readonly restored?: Snapshot;
 }

@@ -82,13 +82,17 @@ export interface HartEnvironment {
 /** Returns of the core that one run allows beyond its instructions. */
 const MOST_RETURNS = 10_000;
 
-/** Why `run` came back. `halted`: a debugger holds the hart, or it stands before a point of one. */
+/**
+ * Why `run` came back. `halted`: a debugger holds the hart, or it stands before a point of one; `again`: other
+ * harts were asked for something that the next instruction needs.
+ */
 export type RunEnd =
   | 'limit'
   | 'stopped'
   | 'waiting'
   | 'reserved'
   | 'paused'
+  | 'again'
   | 'requested'
   | 'halted';
 
@@ -269,7 +273,9 @@ export class Hart
     const { command } = this.debug;
     if (command === DEBUG_COMMAND.RUN) return this.#run(limit, true);
     if (command !== DEBUG_COMMAND.STEP) return 'halted';
-    const end = this.step(this.debug.block.masksSteps.load() !== 0);
+    const masks = this.debug.block.masksSteps.load() !== 0;
+    let end = this.step(masks);
+    while (end === 'again') end = this.step(masks, false);
     this.debug.stepped();
     return end === 'stopped' || end === 'requested' ? end : 'halted';
   }
@@ -427,7 +433,7 @@ export class Hart
       }
       if (this.#access.waitsForHarts) {
         this.#access.waitsForHarts = false;
-        return 'paused';
+        return 'again';
       }
     }
   }

@@ -80,3 +80,10 @@ describe('cordon run', () => {
     expect(code).toBe(wanted);
   });
 });
+
+it('cordon stress looks into a single run only', async () => {
+  const file = join(folder, 'stress.pftrace');
+  const { code, stderr } = await cordon('stress', '--harts', '1,2', '--trace', file);
+  expect(stderr).toMatch(/look into one run, these are 2: name one number of harts/);
+  expect(code).toBe(2);
+});

@@ -15,7 +15,7 @@ port.on('message', (pc: number) => {
   let end = 'limit';
   // A hart that pauses waits for another.
   // In short runs: a call of the core that never returns is never optimised.
-  while (end === 'limit' || end === 'paused') end = hart.run(200_000);
+  while (end === 'limit' || end === 'paused' || end === 'again') end = hart.run(200_000);
   port.postMessage(end);
 });
 port.postMessage('ready');

@@ -145,7 +145,7 @@ export class DeterministicDebugger implements Debugger, Steering {
     this.#last = hart;
     if (end === 'halted') {
       this.#standStill({ reason: 'point', hart, point: this.#machine.debug.point.load(hart) });
-    } else if (this.steps(hart)) {
+    } else if (this.steps(hart) && end !== 'again') {
       this.#standStill({ reason: 'step', hart });
     }
   }

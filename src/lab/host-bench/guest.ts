@@ -21,6 +21,9 @@ import { HostBenchError } from './error.ts';
 const FOLDER = join(ROOT, 'bench/host/guest');
 const OUTPUT = join(ROOT, 'build/host-bench');
 const SCRIPT = 'guest.ld';
+const SUBSYSTEMS = join(ROOT, 'src/subsystems');
+/** What of the kernel the guest's files include. */
+const KERNEL_SOURCES = ['keyring/sha256.c', 'keyring/sha256.h', 'include/lib.h', 'include/types.h'];
 
 /** RAM that the guest maps, so also what both machines give it. */
 export const GUEST_RAM_BYTES: number = 64 << 20;
@@ -60,6 +63,8 @@ export async function buildGuest(): Promise<string> {
       await compiler(toolchain, [
         ...compileFlags(toolchain),
         ...special,
+        '-I',
+        join(SUBSYSTEMS, 'include'),
         '-c',
         join(FOLDER, source),
         '-o',
@@ -89,6 +94,7 @@ function fingerprint(toolchain: Toolchain): string {
   );
   for (const name of readdirSync(FOLDER).toSorted())
     hash.update(name).update(readFileSync(join(FOLDER, name)));
+  for (const name of KERNEL_SOURCES) hash.update(name).update(readFileSync(join(SUBSYSTEMS, name)));
   return hash.digest('hex').slice(0, 16);
 }
 

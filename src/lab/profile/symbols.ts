@@ -10,33 +10,53 @@ import {
   type ElfFile,
 } from '../../machine/elf.ts';
 
-interface FunctionRange {
+/** A function's addresses, the end not among them. */
+export interface FunctionRange {
   readonly start: bigint;
   readonly end: bigint;
   readonly name: string;
 }
 
-/** The functions of one executable. */
+/** The functions of an executable, by address; of those with the same start the longest first. */
+export function functionsOf(elf: ElfFile): FunctionRange[] {
+  const text = elf.sections.filter(({ flags }) => (flags & SHF_EXECINSTR) !== 0);
+  const starts = elf.symbols
+    .filter(({ type, name, section }) => {
+      const isCode = text.some(({ index }) => index === section);
+      // Labels of assembler have no type; `$x` and `.L` are the assembler's own.
+      return isCode && (type === STT_FUNC || (type === STT_NOTYPE && /^[a-zA-Z_]/.test(name)));
+    })
+    .toSorted((a, b) => Number(a.value - b.value) || Number(b.sizeBytes - a.sizeBytes));
+  return starts.map(({ value, sizeBytes, name, section }, index) => {
+    const holder = elf.sections[section];
+    const limit = holder === undefined ? value : holder.address + BigInt(holder.sizeBytes);
+    const next = starts.slice(index + 1).find((other) => other.value > value)?.value ?? limit;
+    // A function without a size ends where the next one begins.
+    const end = sizeBytes > 0 ? value + BigInt(sizeBytes) : next < limit ? next : limit;
+    return { start: value, end, name };
+  });
+}
+
+/** What of a session's specification names the kernel's functions. */
+interface KernelSource {
+  readonly image: { readonly elf?: ElfFile };
+  readonly payload?: { readonly elf?: ElfFile };
+  readonly functions?: readonly FunctionRange[];
+}
+
+/** The functions of the kernel that a session runs; undefined if nobody knows them. */
+export function kernelFunctions(spec: KernelSource): readonly FunctionRange[] | undefined {
+  const { elf } = spec.payload ?? spec.image;
+  return spec.functions ?? (elf === undefined ? undefined : functionsOf(elf));
+}
+
+/** Finds functions by address. */
 export class FunctionTable {
   readonly #ranges: readonly FunctionRange[];
 
-  constructor(elf: ElfFile) {
-    const text = elf.sections.filter(({ flags }) => (flags & SHF_EXECINSTR) !== 0);
-    const starts = elf.symbols
-      .filter(({ type, name, section }) => {
-        const isCode = text.some(({ index }) => index === section);
-        // Labels of assembler have no type; `$x` and `.L` are the assembler's own.
-        return isCode && (type === STT_FUNC || (type === STT_NOTYPE && /^[a-zA-Z_]/.test(name)));
-      })
-      .toSorted((a, b) => Number(a.value - b.value) || Number(b.sizeBytes - a.sizeBytes));
-    this.#ranges = starts.map(({ value, sizeBytes, name, section }, index) => {
-      const holder = elf.sections[section];
-      const limit = holder === undefined ? value : holder.address + BigInt(holder.sizeBytes);
-      const next = starts.slice(index + 1).find((other) => other.value > value)?.value ?? limit;
-      // A function without a size ends where the next one begins.
-      const end = sizeBytes > 0 ? value + BigInt(sizeBytes) : next < limit ? next : limit;
-      return { start: value, end, name };
-    });
+  /** @param ranges as `functionsOf` has them */
+  constructor(ranges: readonly FunctionRange[]) {
+    this.#ranges = ranges;
   }
 
   /** The function that an address is in. */
@@ -78,7 +98,7 @@ function programOf(name: string, bytes: Uint8Array): Program | undefined {
   );
   return {
     name,
-    functions: new FunctionTable(elf),
+    functions: new FunctionTable(functionsOf(elf)),
     has: (address, words) =>
       loads.some(({ virtAddr, data }) => {
         const at = Number(address - virtAddr);
@@ -93,6 +113,10 @@ const CPIO_MAGIC = '070701';
 const CPIO_HEADER_BYTES = 110;
 const CPIO_TRAILER = 'TRAILER!!!';
 const align4 = (value: number): number => (value + 3) & ~3;
+
+/** Whether `programsOf` can look into it. */
+export const isArchive = (initrd: Uint8Array): boolean =>
+  new TextDecoder().decode(initrd.subarray(0, CPIO_MAGIC.length)) === CPIO_MAGIC;
 
 /** The ELF executables of a cpio archive ("newc"); none of one that is compressed or no archive. */
 export function programsOf(initrd: Uint8Array | undefined): Program[] {

@@ -7,14 +7,14 @@ import { DETERMINISTIC_PERIOD_NS, PERIOD_NS } from './hart-sampler.ts';
 import { profileText } from './profile-text.ts';
 import { readSamples, sampleFile } from './samples.ts';
 import { namedStack, treeOf, type NamedStack } from './stacks.ts';
-import { FunctionTable, programsOf } from './symbols.ts';
+import { FunctionTable, kernelFunctions, programsOf } from './symbols.ts';
 
 /** The named stacks of a run that has ended. */
 export function stacksOf(session: Session, folder: string): NamedStack[] {
   const { spec } = session;
-  const { elf } = spec.payload ?? spec.image;
+  const functions = kernelFunctions(spec);
   const naming = {
-    kernel: elf === undefined ? undefined : new FunctionTable(elf),
+    kernel: functions === undefined ? undefined : new FunctionTable(functions),
     programs: programsOf(spec.initrd),
     contexts: spec.firmware?.contexts,
   };

@@ -34,6 +34,7 @@ export function restoredSpec(snapshot: Snapshot, options: RestoreOptions = {}): 
     ...(hasNetwork === undefined ? {} : { hasNetwork }),
     ...(entropy === undefined ? {} : { entropy }),
     ...(hasVirtioConsole === undefined ? {} : { hasVirtioConsole }),
+    ...namesOf(snapshot),
     image: { ...header.image, segments: [], ...(htif === undefined ? {} : { htif }) },
     mode: modeOf(header, jit),
     ...(header.monitor === null
@@ -52,6 +53,26 @@ export function restoredSpec(snapshot: Snapshot, options: RestoreOptions = {}): 
     // It follows every call of every thread from the start, and was not there.
     isWatched: false,
     restored: snapshot,
+  };
+}
+
+/** What tells a profile the names of functions; the machine has its kernel and its initrd in RAM. */
+function namesOf({ header, chunks }: Snapshot): Pick<SessionSpec, 'functions' | 'initrd'> {
+  const { functions, initrdBytes } = header;
+  const initrd = initrdBytes === null ? undefined : new Uint8Array(initrdBytes);
+  if (initrd !== undefined)
+    putChunks('initrd', initrd, [{ start: 0, sizeBytes: initrd.length }], chunks);
+  return {
+    ...(initrd === undefined ? {} : { initrd }),
+    ...(functions === null
+      ? {}
+      : {
+          functions: functions.names.map((name, index) => ({
+            name,
+            start: functions.starts[index] as bigint,
+            end: functions.ends[index] as bigint,
+          })),
+        }),
   };
 }
 

@@ -4,8 +4,9 @@ import { readSync } from 'node:fs';
 
 import type { DriveHandle } from '../../machine/devices/drive.ts';
 import type { MonitorConfig } from '../../nested-kernel/config.ts';
+import { isArchive, kernelFunctions, type FunctionRange } from '../profile/symbols.ts';
 import type { Session } from '../session.ts';
-import { CHUNK_BYTES, writeSnapshot, type SnapshotHeader } from './format.ts';
+import { CHUNK_BYTES, writeSnapshot, type FunctionNames, type SnapshotHeader } from './format.ts';
 import { chunksOf, savedParts } from './memory.ts';
 
 /** What of a session only the session itself knows. */
@@ -28,8 +29,12 @@ export function saveSession(
   const { machine, spec } = session;
   const { plan, epochMs } = machine.parts;
   const { drive, jitAfter: _, ...machineSpec } = machine.parts.spec;
+  const functions = kernelFunctions(spec);
+  const initrd = spec.initrd !== undefined && isArchive(spec.initrd) ? spec.initrd : undefined;
   const chunks = function* () {
     yield* chunksOf('machine', machine.bytes, savedParts(plan));
+    if (initrd !== undefined)
+      yield* chunksOf('initrd', initrd, [{ start: 0, sizeBytes: initrd.length }]);
     if (drive?.kind !== 'memory') return;
     // By place in the drive, wherever it lies in its buffer.
     const bytes = new Uint8Array(drive.buffer, drive.byteOffset, drive.sizeBytes);
@@ -45,6 +50,8 @@ export function saveSession(
       machine: machineSpec,
       plan,
       image: { name: spec.image.name, entry: spec.image.entry },
+      functions: functions === undefined ? null : namesOf(functions),
+      initrdBytes: initrd?.length ?? null,
       bootargs: spec.bootargs ?? null,
       monitor:
         monitor === null ? null : { ...monitor, sealed: new Uint8Array(monitor.sealed).slice() },
@@ -58,6 +65,12 @@ export function saveSession(
     chunks(),
   );
 }
+
+const namesOf = (functions: readonly FunctionRange[]): FunctionNames => ({
+  starts: BigUint64Array.from(functions, ({ start }) => start),
+  ends: BigUint64Array.from(functions, ({ end }) => end),
+  names: functions.map(({ name }) => name),
+});
 
 function describeDrive(drive: DriveHandle): NonNullable<SnapshotHeader['drive']> {
   const { kind, sizeBytes, isReadOnly } = drive;

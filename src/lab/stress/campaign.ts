@@ -10,7 +10,7 @@ import { BY_VALUE, type ReservationSpec } from '../../machine/reservation-spec.t
 import type { MechanismName } from '../../policy/contexts.ts';
 import type { Bundled } from '../bundled.ts';
 import type { AbaResult, RunResult } from '../run-result.ts';
-import { Session, type SessionMode } from '../session.ts';
+import { Session, type SessionMode, type SessionSpec } from '../session.ts';
 import { readGuestReport, type StressorReport } from './guest-report.ts';
 import { audit, auditRunning, type Finding } from './invariants.ts';
 
@@ -72,8 +72,19 @@ const graceSeconds = ({ harts, seconds }: StressSpec): number => 60 + 4 * second
 const MOST_FINDINGS = 20;
 const LAST_LINES = 12;
 
-export async function runStress(bundled: Bundled, spec: StressSpec): Promise<StressRun> {
+/** Who looks on at a run, and puts down what was seen when it has ended. */
+export interface StressLook {
+  readonly spec: Pick<SessionSpec, 'look'>;
+  around<Result>(session: Session, title: string, body: () => Promise<Result>): Promise<Result>;
+}
+
+export async function runStress(
+  bundled: Bundled,
+  spec: StressSpec,
+  look?: StressLook,
+): Promise<StressRun> {
   const session = new Session({
+    ...look?.spec,
     harts: spec.harts,
     ramBytes: ramBytes(spec.harts),
     image: bundled.image,
@@ -98,7 +109,8 @@ export async function runStress(bundled: Bundled, spec: StressSpec): Promise<Str
     audits++;
     findings.push(...auditRunning(session.machine, config));
   }, AUDIT_MS);
-  const result = await session.start().done;
+  const body = (): Promise<RunResult> => session.start().done;
+  const result = await (look?.around(session, commandOf(spec), body) ?? body());
   clearInterval(watch);
   if (config !== null && result.exit.reason !== 'failure')
     findings.push(...audit(session.machine, config, true));

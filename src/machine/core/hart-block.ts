@@ -113,7 +113,8 @@ export const MOST_AT_ONCE: number = 1 << 24;
 
 /**
  * Bits of `pending`: why the core must return to its caller. Each is more than what a hart can have left
- * to run, so that one comparison asks for both.
+ * to run, so that one comparison asks for both; and all are in the highest byte, which is all that
+ * translated code reads.
  */
 export const PENDING = {
   /** Something in `mip` changed. */

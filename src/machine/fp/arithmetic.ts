@@ -38,6 +38,7 @@ import {
   toBits,
   type Format,
 } from './format.ts';
+import { hostFuses } from './host.ts';
 import {
   invalid,
   isOrdinary,
@@ -293,7 +294,7 @@ function squareRoot(format: Format): FunctionBuilder {
 }
 
 /**
- * The host's multiply-add of binary32, which it does not have: the product is exact in binary64, and the
+ * The host's multiply-add of binary32 where it has none: the product is exact in binary64, and the
  * sum, rounded there, is good for a second rounding unless it lies halfway between two numbers.
  */
 function multiplyAddOnHost(
@@ -371,9 +372,17 @@ function multiplyAdd(format: Format): FunctionBuilder {
     );
 
   fn.body = [
-    ...(format === BINARY32
-      ? [multiplyAddOnHost({ hart, rm, a, b, c, result }, fn.local('i64'))]
-      : []),
+    ...(hostFuses()
+      ? [
+          askHost(
+            format,
+            { hart, rm, result },
+            format.host.fused(fromBits(format, a), fromBits(format, b), fromBits(format, c)),
+          ),
+        ]
+      : format === BINARY32
+        ? [multiplyAddOnHost({ hart, rm, a, b, c, result }, fn.local('i64'))]
+        : []),
     set(sign, i32.xor(signOf(format, a), signOf(format, b))),
     set(signC, signOf(format, c)),
     when(anyOf(isSpecial, a, b, c), [

@@ -8,48 +8,46 @@
  *
  * No byte depends on the hart: other harts make the same module, which the engine then compiles once.
  */
-import { dataEntry, multiplyHelpers } from '../core/generate.ts';
-import { csrIndex, DataEntry, HartBlock, REGION_END } from '../core/hart-block.ts';
-import { MSTATUS_BITS, plainCsr } from '../csr-numbers.ts';
-import { ROUND, ROUND_DYNAMIC } from '../fp/format.ts';
+import { multiplyHelpers } from '../core/generate.ts';
+import { HartBlock, REGION_END } from '../core/hart-block.ts';
+import { plainCsr } from '../csr-numbers.ts';
 import { floatFunctions } from '../fp/library.ts';
 import { EXIT, type Meaning } from '../isa/instruction.ts';
 import { encodeModule, FunctionBuilder, type FunctionImport } from '../wasm/encoder.ts';
 import {
+  atomicByte,
   atomicCompareExchange,
   atomicLoad,
   atomicRmw,
   block as blockOf,
   br,
-  call,
   choose,
+  f64,
   fence,
   i32,
   i64,
   label,
   load,
+  loadDouble,
   loop,
   ret,
   set,
   store,
+  storeDouble,
   unlikely,
   when,
   type Expr,
   type Label,
   type Local,
   type Stmt,
-  type Width,
 } from '../wasm/ir.ts';
 import type { Instruction } from './code.ts';
 import type { Block, Edge } from './discover.ts';
-import { groupAccesses, type AccessGroup } from './groups.ts';
+import { FloatWriter } from './float.ts';
+import { accessOf, type Access, type AccessGroup } from './groups.ts';
+import { FILL, MemoryWriter } from './memory.ts';
 import type { Shape } from './structure.ts';
 
-/** Argument of the imported `fill`: the width of the access, and this if it is a store. */
-export const FILL_STORE = 16;
-
-/** Of the hart: makes the TLB translate `faultAddress`; not 0 if it cannot. */
-const FILL: FunctionImport = { name: 'fill', params: ['i32'], result: 'i32' };
 /** What meanings call, from the core; made when it is first asked for. */
 let helpers: ReadonlyMap<string, FunctionImport> | undefined;
 const helperNamed = (name: string): FunctionImport => {
@@ -114,17 +112,11 @@ class RegionWriter {
   readonly #x: (Local | undefined)[] = Array.from({ length: 32 });
   /** Registers that some instruction writes. */
   #written = 0;
-  readonly #tlb: Local;
-  readonly #address: Local;
-  readonly #entry: Local;
+  readonly #memory: MemoryWriter;
+  readonly #float: FloatWriter;
   readonly #pc: Local;
   readonly #end: Local;
   readonly #target: Local;
-  /** Where the groups of the present block are in linear memory. */
-  readonly #groupHosts: Local[] = [];
-  /** Within the present block: mstatus.FS was found not to be Off, and was set to Dirty. */
-  #floatIsOn = false;
-  #floatIsDirty = false;
   readonly #out = label('out');
   readonly #labels: Label[];
   readonly #dispatch = label('dispatch');
@@ -135,9 +127,8 @@ class RegionWriter {
     this.#shape = shape;
     this.#hart = fn.param(0);
     this.#left = fn.param(1);
-    this.#tlb = fn.local('i32');
-    this.#address = fn.local('i64');
-    this.#entry = fn.local('i32');
+    this.#memory = new MemoryWriter(fn, this.#hart, shape);
+    this.#float = new FloatWriter(fn, this.#hart);
     this.#pc = fn.local('i64');
     this.#end = fn.local('i32');
     this.#target = fn.local('i64');
@@ -157,10 +148,12 @@ class RegionWriter {
         spills.push(store('i64', 8, this.#hart, local, cell));
     }
     this.#fn.body = [
-      set(this.#tlb, load('i32', 4, false, this.#hart, at.dataTlb)),
+      this.#memory.prologue,
       ...loads,
+      ...this.#float.prologue,
       blockOf(this.#out, code),
       ...spills,
+      ...this.#float.epilogue,
       store('i64', 8, this.#hart, this.#pc, at.pc),
       store('i32', 4, this.#hart, this.#left, at.budgetLeft),
       ret(this.#end),
@@ -221,9 +214,8 @@ class RegionWriter {
     const counted = body.length + ('at' in end ? 1 : 0);
     const code: Stmt[] = [];
     if (counted > 0) code.push(set(this.#left, i32.sub(this.#left, i32.const(counted))));
-    this.#floatIsOn = false;
-    this.#floatIsDirty = false;
-    const groups = groupAccesses(body);
+    this.#float.beginBlock();
+    const groups = this.#memory.groups[order] ?? [];
     const begun = new Set<AccessGroup>();
     for (const [n, instruction] of body.entries()) {
       const group = groups[n];
@@ -231,7 +223,8 @@ class RegionWriter {
         this.#instruction(instruction, counted - n, code);
         continue;
       }
-      if (!begun.has(group)) code.push(...this.#translateGroup(group));
+      if (!begun.has(group))
+        code.push(...this.#memory.translateGroup(group, this.#read(group.base)));
       begun.add(group);
       this.#grouped(instruction, group, counted - n, code);
     }
@@ -293,11 +286,8 @@ class RegionWriter {
     const back = order <= from.order;
     const poll: Stmt[] = back
       ? [
-          // Nothing pending and something left, in one (see PENDING).
-          unlikely(
-            i32.lt_s(this.#left, atomicLoad('i32', this.#hart, at.pending)),
-            this.#leave(pc),
-          ),
+          // Nothing pending and something left, in one.
+          unlikely(i32.lt_s(this.#left, this.#pending), this.#leave(pc)),
         ]
       : [];
     if (this.#shape.isIrreducible)
@@ -305,6 +295,11 @@ class RegionWriter {
     if (back) return [...poll, br(this.#labels[order] as Label)];
     if ((this.#shape.forwardEdges[order] as number) > 1) return [br(this.#mergeLabel(order))];
     return this.#tree(order);
+  }
+
+  /** The pending word, of which only the highest byte has bits (see PENDING). */
+  get #pending(): Expr {
+    return i32.shl(atomicByte(this.#hart, at.pending + 3), i32.const(24));
   }
 
   // --- instructions ---
@@ -335,15 +330,15 @@ class RegionWriter {
           case 'next':
             return i64.const(pc + bytes);
           case 'frs1':
-            return this.#float(decoded.rs1);
+            return this.#float.bits(decoded.rs1);
           case 'frs2':
-            return this.#float(decoded.rs2);
+            return this.#float.bits(decoded.rs2);
           case 'frs3':
-            return this.#float(raw >>> 27);
+            return this.#float.bits(raw >>> 27);
           case 'hart':
             return this.#hart;
           case 'rm':
-            return this.#rounding(raw);
+            return this.#float.rounding(raw);
           default:
             throw new Error(`unknown operand '${tree.name}'`);
         }
@@ -395,19 +390,14 @@ class RegionWriter {
           code.push(this.#writeRd(instruction, this.#lower(meaning.rd, instruction)));
         return;
       case 'load':
-        code.push(
-          set(this.#address, this.#effective(instruction)),
-          ...this.#translate('readTag', meaning.bytes, instruction, rest),
-          this.#writeRd(instruction, load('i64', meaning.bytes, meaning.signed, this.#host())),
-        );
-        return;
       case 'store':
-        code.push(
-          set(this.#address, this.#effective(instruction)),
-          ...this.#translate('writeTag', meaning.bytes, instruction, rest),
-          store('i64', meaning.bytes, this.#host(), this.#read(decoded.rs2)),
-        );
+      case 'floatLoad':
+      case 'floatStore': {
+        const { code: look, host } = this.#reach(instruction, rest);
+        const { before, after } = this.#aroundFloat(instruction, rest);
+        code.push(...before, ...look, this.#access(instruction, host, 0), ...after);
         return;
+      }
       case 'fence': {
         const PREDECESSOR_W = 1 << 4;
         const SUCCESSOR_R = 1 << 1;
@@ -422,8 +412,6 @@ class RegionWriter {
         this.#atomic(instruction, meaning, rest, code);
         return;
       case 'float':
-      case 'floatLoad':
-      case 'floatStore':
         this.#floating(instruction, meaning, rest, code);
         return;
       case 'exit':
@@ -434,81 +422,66 @@ class RegionWriter {
     }
   }
 
-  #effective({ decoded }: Instruction): Expr {
-    const base = this.#read(decoded.rs1);
-    return decoded.imm === 0 ? base : i64.add(base, i64.const(decoded.imm));
+  /** Where a load or store goes: the code that finds it, and the linear-memory address. */
+  #reach(instruction: Instruction, rest: number): { readonly code: Stmt[]; readonly host: Expr } {
+    const access = accessOf(instruction) as Access;
+    const base = this.#read(access.base);
+    const { address } = this.#memory;
+    const { code, host } = this.#memory.translate(access, this.#giveUp(instruction, rest));
+    const effective = access.offset === 0 ? base : i64.add(base, i64.const(access.offset));
+    return { code: [set(address, effective), ...code], host };
   }
 
-  #host(): Expr {
-    return i32.add(
-      load('i32', 4, false, this.#entry, DataEntry.offset.addend),
-      i32.wrap(this.#address),
-    );
+  /** The access itself, at a linear-memory address. */
+  #access(instruction: Instruction, host: Expr, offset: number): Stmt {
+    const { decoded } = instruction;
+    const { meaning } = decoded.instruction;
+    switch (meaning.kind) {
+      case 'load':
+        return this.#writeRd(instruction, load('i64', meaning.bytes, meaning.signed, host, offset));
+      case 'store':
+        return store('i64', meaning.bytes, host, this.#read(decoded.rs2), offset);
+      case 'floatLoad':
+        return this.#float.setValue(
+          decoded.rd,
+          meaning.bytes === 8
+            ? loadDouble(host, offset)
+            : f64.fromBits(i64.or(load('i64', 4, false, host, offset), i64.const(BOX))),
+        );
+      case 'floatStore':
+        return meaning.bytes === 8
+          ? storeDouble(host, this.#float.value(decoded.rs2), offset)
+          : store('i64', 4, host, this.#float.bits(decoded.rs2), offset);
+      default:
+        throw new Error(`'${decoded.instruction.name}' is no access`);
+    }
   }
 
-  /** Finds the TLB entry of `address`, filling it if need be; it is in `entry`. */
-  #translate(
-    tag: 'readTag' | 'writeTag',
-    bytes: Width,
-    instruction: Instruction,
-    rest: number,
-  ): Stmt[] {
-    const distance = i64.xor(
-      load('i64', 8, false, this.#entry, DataEntry.offset[tag]),
-      this.#address,
-    );
-    const isMiss = i64.gt_u(distance, i64.const(4096 - bytes));
-    return [
-      set(this.#entry, dataEntry(this.#tlb, this.#address)),
-      unlikely(isMiss, [
-        store('i64', 8, this.#hart, this.#address, at.faultAddress),
-        when(
-          call('fill', 'i32', i32.const(bytes | (tag === 'writeTag' ? FILL_STORE : 0))),
-          this.#giveUp(instruction, rest),
-        ),
-      ]),
-    ];
-  }
-
-  #groupHost({ index }: AccessGroup): Local {
-    return (this.#groupHosts[index] ??= this.#fn.local('i32'));
-  }
-
-  /** Looks the first byte of a group up; its linear-memory address, or 0 if the TLB does not hold it all. */
-  #translateGroup(group: AccessGroup): Stmt[] {
-    const base = this.#read(group.base);
-    const host = this.#groupHost(group);
-    const tag = group.isStore ? 'writeTag' : 'readTag';
-    const distance = i64.xor(
-      load('i64', 8, false, this.#entry, DataEntry.offset[tag]),
-      this.#address,
-    );
-    return [
-      set(this.#address, group.from === 0 ? base : i64.add(base, i64.const(group.from))),
-      set(this.#entry, dataEntry(this.#tlb, this.#address)),
-      set(host, this.#host()),
-      unlikely(i64.gt_u(distance, i64.const(4096 - (group.to - group.from))), [
-        set(host, i32.const(0)),
-      ]),
-    ];
+  /** What comes before and after a load or store of an f register. */
+  #aroundFloat(instruction: Instruction, rest: number): { before: Stmt[]; after: Stmt[] } {
+    const { kind } = instruction.decoded.instruction.meaning;
+    if (kind !== 'floatLoad' && kind !== 'floatStore') return { before: [], after: [] };
+    return {
+      before: this.#float.begin(this.#giveUp(instruction, rest)),
+      after: kind === 'floatLoad' ? this.#float.change() : [],
+    };
   }
 
   /** A member of a group: at its distance from the group's address, or on its own. */
   #grouped(instruction: Instruction, group: AccessGroup, rest: number, code: Stmt[]): void {
-    const { decoded } = instruction;
-    const { meaning } = decoded.instruction;
-    const host = this.#groupHost(group);
-    const offset = decoded.imm - group.from;
-    const alone: Stmt[] = [];
-    this.#instruction(instruction, rest, alone);
-    const together =
-      meaning.kind === 'store'
-        ? store('i64', meaning.bytes, host, this.#read(decoded.rs2), offset)
-        : meaning.kind === 'load'
-          ? this.#writeRd(instruction, load('i64', meaning.bytes, meaning.signed, host, offset))
-          : undefined;
-    if (together === undefined) throw new Error('no access, and in a group');
-    code.push(unlikely(i32.eqz(host), alone, [together]));
+    const { offset } = accessOf(instruction) as Access;
+    const host = this.#memory.hostOf(group);
+    const alone = this.#reach(instruction, rest);
+    const { before, after } = this.#aroundFloat(instruction, rest);
+    code.push(
+      ...before,
+      unlikely(
+        i32.eqz(host),
+        [...alone.code, this.#access(instruction, alone.host, 0)],
+        [this.#access(instruction, host, offset - group.from)],
+      ),
+      ...after,
+    );
   }
 
   #atomic(instruction: Instruction, meaning: AtomicMeaning, rest: number, code: Stmt[]): void {
@@ -517,19 +490,20 @@ class RegionWriter {
     const rs2 = this.#read(instruction.decoded.rs2);
     const narrow = bytes === 4 ? i32.wrap(rs2) : rs2;
     const widen = (value: Expr): Expr => (bytes === 4 ? i64.extend_s(value) : value);
+    const { address } = this.#memory;
+    const giveUp = this.#giveUp(instruction, rest);
+    const { code: look, host: target } = this.#memory.translate(
+      { isStore: meaning.kind !== 'lr', bytes },
+      giveUp,
+    );
     code.push(
-      set(this.#address, this.#read(instruction.decoded.rs1)),
-      unlikely(
-        i32.and(i32.wrap(this.#address), i32.const(bytes - 1)),
-        this.#giveUp(instruction, rest),
-      ),
-      ...this.#translate(meaning.kind === 'lr' ? 'readTag' : 'writeTag', bytes, instruction, rest),
+      set(address, this.#read(instruction.decoded.rs1)),
+      unlikely(i32.and(i32.wrap(address), i32.const(bytes - 1)), giveUp),
+      ...look,
     );
     switch (meaning.kind) {
       case 'amo':
-        code.push(
-          this.#writeRd(instruction, widen(atomicRmw(t, meaning.op, this.#host(), narrow))),
-        );
+        code.push(this.#writeRd(instruction, widen(atomicRmw(t, meaning.op, target, narrow))));
         return;
       case 'amoLoop': {
         const retry = label('retry');
@@ -539,7 +513,7 @@ class RegionWriter {
         const result = lowerAtomic(meaning.result, old, value);
         const seen = atomicCompareExchange(t, host, old, result);
         code.push(
-          set(host, this.#host()),
+          set(host, target),
           set(value, narrow),
           loop(retry, [
             set(old, atomicLoad(t, host)),
@@ -550,82 +524,39 @@ class RegionWriter {
         return;
       }
       default:
-        this.#reservation(instruction, meaning.kind, bytes, code);
+        this.#reservation(instruction, meaning.kind, bytes, target, code);
     }
-  }
-
-  // --- floating point; f registers stay in the hart block ---
-
-  #float(register: number): Expr {
-    return load('i64', 8, false, this.#hart, at.f + 8 * register);
-  }
-
-  /** The rounding mode: the instruction's, or frm. */
-  #rounding(raw: number): Expr {
-    const mode = (raw >>> 12) & ROUND_DYNAMIC;
-    return mode === ROUND_DYNAMIC ? load('i32', 4, false, this.#hart, at.frm) : i32.const(mode);
   }
 
   #floating(
     instruction: Instruction,
-    meaning: Extract<Meaning, { kind: 'float' } | { kind: 'floatLoad' } | { kind: 'floatStore' }>,
+    meaning: Extract<Meaning, { kind: 'float' }>,
     rest: number,
     code: Stmt[],
   ): void {
     const { decoded, raw } = instruction;
-    const { FS } = MSTATUS_BITS;
-    const status = load('i32', 4, false, this.#hart, MSTATUS);
-    if (!this.#floatIsOn) {
-      code.push(unlikely(i32.eqz(i32.and(status, i32.const(FS))), this.#giveUp(instruction, rest)));
-      this.#floatIsOn = true;
-    }
-    const write = (value: Expr): void => {
-      code.push(store('i64', 8, this.#hart, value, at.f + 8 * decoded.rd));
-      if (this.#floatIsDirty) return;
-      this.#floatIsDirty = true;
-      code.push(store('i32', 4, this.#hart, i32.or(status, i32.const(FS)), MSTATUS));
-    };
-    switch (meaning.kind) {
-      case 'float': {
-        if (meaning.rounds && ((raw >>> 12) & ROUND_DYNAMIC) === ROUND_DYNAMIC) {
-          code.push(
-            unlikely(
-              i32.gt_u(this.#rounding(raw), i32.const(ROUND.RMM)),
-              this.#giveUp(instruction, rest),
-            ),
-          );
-        }
-        const result = this.#lower(meaning.result, instruction);
-        if (meaning.to === 'f') write(result);
-        else code.push(this.#writeRd(instruction, result));
-        return;
-      }
-      case 'floatLoad': {
-        code.push(
-          set(this.#address, this.#effective(instruction)),
-          ...this.#translate('readTag', meaning.bytes, instruction, rest),
-        );
-        const loaded = load('i64', meaning.bytes, false, this.#host());
-        write(meaning.bytes === 4 ? i64.or(loaded, i64.const(BOX)) : loaded);
-        return;
-      }
-      case 'floatStore':
-        code.push(
-          set(this.#address, this.#effective(instruction)),
-          ...this.#translate('writeTag', meaning.bytes, instruction, rest),
-          store('i64', meaning.bytes, this.#host(), this.#float(decoded.rs2)),
-        );
-    }
+    const giveUp = this.#giveUp(instruction, rest);
+    const tree = this.#lower(meaning.result, instruction);
+    const { code: before, value } = this.#float.result(tree, raw, meaning.rounds, giveUp);
+    code.push(...this.#float.begin(giveUp), ...before);
+    if (meaning.to === 'x') code.push(this.#writeRd(instruction, value));
+    else code.push(...this.#float.change(), this.#float.setBits(decoded.rd, value));
   }
 
   /** LR and SC on the translated address, as the core has them. */
-  #reservation(instruction: Instruction, kind: 'lr' | 'sc', bytes: 4 | 8, code: Stmt[]): void {
+  #reservation(
+    instruction: Instruction,
+    kind: 'lr' | 'sc',
+    bytes: 4 | 8,
+    target: Expr,
+    code: Stmt[],
+  ): void {
     const t = bytes === 4 ? 'i32' : 'i64';
     const host = this.#fn.local('i32');
     const value = this.#fn.local('i64');
     // The width is part of what is reserved.
     const reservation = i64.extend_u(bytes === 4 ? host : i32.or(host, i32.const(1)));
-    code.push(set(host, this.#host()));
+    code.push(set(host, target));
     if (kind === 'lr') {
       const loaded = atomicLoad(t, host);
       code.push(
@@ -672,15 +603,14 @@ class RegionWriter {
       return;
     }
     code.push(
-      set(this.#address, i64.and(this.#read(rs1), i64.const(csr.kept))),
+      set(this.#memory.address, i64.and(this.#read(rs1), i64.const(csr.kept))),
       ...(rd === 0 ? [] : [this.#writeRd(instruction, load('i64', 8, false, this.#hart, cell))]),
-      store('i64', 8, this.#hart, this.#address, cell),
+      store('i64', 8, this.#hart, this.#memory.address, cell),
     );
   }
 }
 
 const I64_ADD = 0x7c;
-const MSTATUS = at.csr + 8 * csrIndex.mstatus;
 /** Above a binary32 value in an f register. */
 const BOX = -(2 ** 32);
 

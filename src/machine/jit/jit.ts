@@ -15,7 +15,8 @@ import type { MemoryPlan } from '../memory-plan.ts';
 import { NO_FAULT, type Translation } from '../translation.ts';
 import { CodeReader, fetchPage, highOf, type CodePage } from './code.ts';
 import { discover, type RegionLimits, type Source } from './discover.ts';
-import { canTranslate, emitRegion, FILL_STORE } from './emit.ts';
+import { canTranslate, emitRegion } from './emit.ts';
+import { FILL_STORE } from './memory.ts';
 import { shapeOf } from './structure.ts';
 
 /** How often control comes to an address before it is translated from there; what measured best. */

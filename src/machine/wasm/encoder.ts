@@ -6,6 +6,12 @@ import type { Expr, Label, Local, Stmt, ValType } from './ir.ts';
 
 const VALTYPE: Record<ValType, number> = { i32: 0x7f, i64: 0x7e, f32: 0x7d, f64: 0x7c };
 
+/** Instructions of vectors of each type (Core Specification 3.0 §5.4.8): splat, relaxed_madd, extract_lane 0. */
+const VECTOR = {
+  f32: { splat: [0xfd, 0x13], multiplyAdd: [0xfd, 0x85, 0x02], extract: [0xfd, 0x1f, 0x00] },
+  f64: { splat: [0xfd, 0x14], multiplyAdd: [0xfd, 0x87, 0x02], extract: [0xfd, 0x21, 0x00] },
+} as const;
+
 /** Bytes of the largest unsigned 32-bit number. */
 const PATCHED_BYTES = 5;
 
@@ -240,6 +246,16 @@ class BodyEncoder {
         out.unsigned(this.#types.indexOf(tree.params, tree.t));
         out.byte(0x00);
         return;
+      case 'fused': {
+        const { splat, multiplyAdd, extract } = VECTOR[tree.t];
+        for (const arg of tree.args) {
+          this.expr(arg);
+          out.bytes(splat);
+        }
+        out.bytes(multiplyAdd);
+        out.bytes(extract);
+        return;
+      }
       case 'choose':
         this.expr(tree.args[0]);
         out.byte(0x04);

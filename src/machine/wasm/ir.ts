@@ -54,6 +54,8 @@ export type Expr =
       readonly index: Expr;
       readonly args: readonly Expr[];
     }
+  /** a * b + c, in lane 0 of a vector: the scalars have no such instruction. */
+  | { readonly k: 'fused'; readonly t: FloatType; readonly args: readonly [Expr, Expr, Expr] }
   /** Evaluates only the branch it takes. */
   | { readonly k: 'choose'; readonly t: ValType; readonly args: readonly [Expr, Expr, Expr] };
 
@@ -176,6 +178,7 @@ const floats = (t: FloatType) => {
     ne: compare(0x5c),
     lt: compare(0x5d),
     le: compare(0x5f),
+    neg: unary(t, arithmetic(0x8c)),
     sqrt: unary(t, arithmetic(0x91)),
     add: binary(t, arithmetic(0x92)),
     mul: binary(t, arithmetic(0x94)),
@@ -187,6 +190,8 @@ const floats = (t: FloatType) => {
     /** The value with these bits, and the bits of a value. */
     fromBits: unary(t, isWide ? 0xbf : 0xbe),
     toBits: unary(isWide ? 'i64' : 'i32', isWide ? 0xbd : 0xbc),
+    /** a * b + c, rounded once or twice: which, the engine says (fp/host.ts). */
+    fused: (a: Expr, b: Expr, c: Expr): Expr => ({ k: 'fused', t, args: [a, b, c] }),
   } as const;
 };
 export type FloatOps = ReturnType<typeof floats>;
@@ -241,6 +246,24 @@ export function load(t: IntType, bytes: Width, signed: boolean, address: Expr, o
   return { k: 'load', t, code: [codes[signed ? 1 : 0]], alignLog2: 0, offset, args: [address] };
 }
 
+/** A binary64 value, bit by bit. */
+export const loadDouble = (address: Expr, offset = 0): Expr => ({
+  k: 'load',
+  t: 'f64',
+  code: [0x2b],
+  alignLog2: 0,
+  offset,
+  args: [address],
+});
+export const storeDouble = (address: Expr, value: Expr, offset = 0): Stmt => ({
+  k: 'store',
+  code: [0x39],
+  alignLog2: 0,
+  offset,
+  address,
+  value,
+});
+
 export function store(t: IntType, bytes: Width, address: Expr, value: Expr, offset = 0): Stmt {
   const code = (STORES[t] as Record<number, number>)[bytes];
   if (code === undefined) throw new RangeError(`no ${bytes}-byte store from ${t}`);
@@ -264,6 +287,19 @@ const atomic = (t: IntType, code: number, offset: number, args: readonly Expr[])
 
 export const atomicLoad = (t: IntType, address: Expr, offset = 0): Expr =>
   atomic(t, t === 'i32' ? 0x10 : 0x11, offset, [address]);
+
+/**
+ * An atomic load of one byte: the engine has no alignment to check. (It does check that of wider ones, in
+ * six instructions.)
+ */
+export const atomicByte = (address: Expr, offset = 0): Expr => ({
+  k: 'load',
+  t: 'i32',
+  code: [0xfe, 0x12],
+  alignLog2: 0,
+  offset,
+  args: [address],
+});
 
 export const atomicStore = (t: IntType, address: Expr, value: Expr, offset = 0): Stmt => ({
   k: 'store',

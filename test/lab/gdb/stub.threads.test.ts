@@ -4,6 +4,7 @@ import { afterAll, afterEach, describe, expect, it } from 'vitest';
 import { HartPool } from '../../../src/cpu-worker/pool.ts';
 import { serveGdb, type GdbServer } from '../../../src/lab/gdb/server.ts';
 import { Session, type SessionMode } from '../../../src/lab/session.ts';
+import { BY_VALUE, type ReservationSpec } from '../../../src/machine/reservation-spec.ts';
 import { program } from '../../cpu-worker/assembler.ts';
 import { countTogether, POWER_OFF } from '../../cpu-worker/programs.ts';
 import { RspClient } from './client.ts';
@@ -34,6 +35,21 @@ cell:
 const LOOP = RAM + 12n;
 const CELL = RAM + 24n;
 
+/** On the first hart; the others have nothing to do. */
+const LOAD_RESERVED = `
+  la   s0, cell
+  lr.d t0, (s0)
+  addi t0, t0, 1
+  sc.d t1, t0, (s0)
+  nop
+rest:
+  j    rest
+  .align 8
+cell:
+  .dword 5
+`;
+const PAGE: ReservationSpec = { mode: 'page', detectsAba: false };
+
 /** Threads of a run are kept for the next. */
 const pools = new Map<number, HartPool>();
 const poolOf = (harts: number): HartPool => {
@@ -52,7 +68,7 @@ const clients: RspClient[] = [];
 async function begin(
   mode: SessionMode,
   text: string,
-  { harts = 2, isHeld = false, seconds = 20 } = {},
+  { harts = 2, isHeld = false, seconds = 20, reservations = BY_VALUE } = {},
 ): Promise<RspClient> {
   session = new Session({
     harts,
@@ -60,6 +76,7 @@ async function begin(
     image: program(text),
     mode,
     seconds,
+    reservations,
     ...(mode.kind === 'parallel' ? { pool: poolOf(harts) } : {}),
   });
   server = await serveGdb(session, 0);
@@ -140,6 +157,15 @@ describe.each(MODES)('gdb at a $kind run', (mode) => {
     }
     await gdb.ask('Hg1');
     expect(await gdb.register(PC)).toBe(RAM);
+  });
+
+  it('steps an LR at once, whoever else has to hear of it first', async () => {
+    const gdb = await begin(mode, LOAD_RESERVED, { isHeld: true, reservations: PAGE });
+    for (let n = 1n; n <= 6n; n++) {
+      await gdb.ask('vCont;s:1');
+      expect(await gdb.register(PC)).toBe(RAM + 4n * n);
+    }
+    expect(await gdb.ask(`m${hex(RAM + 32n)},8`)).toBe('0600000000000000');
   });
 
   it('steps over a range of its own', async () => {

@@ -9,7 +9,7 @@ import { flameGraph } from '../../../src/lab/profile/flame-graph.ts';
 import { profileText } from '../../../src/lab/profile/profile-text.ts';
 import { readSamples, SampleWriter, type Sample } from '../../../src/lab/profile/samples.ts';
 import { namedStack, treeOf, type NamedStack } from '../../../src/lab/profile/stacks.ts';
-import { FunctionTable, programsOf } from '../../../src/lab/profile/symbols.ts';
+import { FunctionTable, functionsOf, programsOf } from '../../../src/lab/profile/symbols.ts';
 import { readElf } from '../../../src/machine/elf.ts';
 import { writeCpio } from '../../../src/policy/cpio.ts';
 
@@ -41,7 +41,7 @@ const addressOf = (name: string): bigint =>
   elf.symbols.find((symbol) => symbol.name === name)?.value as bigint;
 
 describe('functions by address', () => {
-  const table = new FunctionTable(elf);
+  const table = new FunctionTable(functionsOf(elf));
 
   it('are found at their first byte and inside, not before', () => {
     const start = addressOf('run_sieve');

@@ -5,6 +5,7 @@ import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 
 import { bundledKernel, type Bundled } from '../../../src/lab/bundled.ts';
+import { stacksOf } from '../../../src/lab/profile/write-profile.ts';
 import type { RunResult } from '../../../src/lab/run-result.ts';
 import { Session } from '../../../src/lab/session.ts';
 import { readSnapshot } from '../../../src/lab/snapshot/format.ts';
@@ -59,6 +60,32 @@ describe('the bundled kernel from a snapshot', () => {
       }
     },
   );
+});
+
+it('a profile of what goes on from a snapshot names the functions of kernel and programs', async () => {
+  const command = '/bin/stress -n 2 -s 1 filechurn';
+  const alone = await run(boot(1, 'asid', command));
+  const [first, second] = ['first.snap', 'second.snap'].map((name) => join(directory, name)) as [
+    string,
+    string,
+  ];
+  const session = boot(1, 'asid', command);
+  const saved = session.saveAt({ instructions: Math.floor(retired(alone) / 2) }, first);
+  await run(session);
+  await saved;
+  // Through a second one, too: a machine that was restored knows them from the first only.
+  const again = new Session(restoredSpec(readSnapshot(first)));
+  const savedAgain = again.saveAt({ instructions: 1 }, second);
+  await run(again);
+  await savedAgain;
+  const look = { profile: directory };
+  const rest = new Session({ ...restoredSpec(readSnapshot(second)), look });
+  expect((await run(rest)).stateHash).toBe(alone.stateHash);
+  const stacks = stacksOf(rest, directory);
+  const domains = new Set(stacks.map(({ domain }) => domain));
+  expect(domains).toContain('user stress');
+  expect(domains).not.toContain('user a program');
+  expect(stacks.filter((stack) => stack.function.startsWith('0x'))).toEqual([]);
 });
 
 describe('cordon run --save and --restore', () => {

@@ -1,9 +1,14 @@
+import { mkdtempSync, readFileSync, rmSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
 import { beforeAll, describe, expect, it } from 'vitest';
 
 import { bundledKernel, type Bundled } from '../../../src/lab/bundled.ts';
 import { commandOf, runStress, type StressRun } from '../../../src/lab/stress/campaign.ts';
 import { savedSeeds } from '../../../src/lab/stress/seeds.ts';
 import { MECHANISMS } from '../../../src/policy/contexts.ts';
+import { cordon } from '../../cli/cli.ts';
+import { decodeTrace } from '../trace/decode.ts';
 
 /** On a busy machine, if nothing is built yet. */
 const BUILD_TIMEOUT_MS = 120_000;
@@ -51,6 +56,21 @@ describe('a stressed kernel', () => {
     const { hostSeconds: _, audits: __, ...first } = one;
     expect(two).toMatchObject(first);
   });
+});
+
+it('a run that is looked into can be traced gate by gate', async () => {
+  const folder = mkdtempSync(join(tmpdir(), 'cordon-stress-test-'));
+  const file = join(folder, 'stress.pftrace');
+  const { code, stdout, stderr } = await cordon(
+    ...['stress', '--harts', '2', '--seconds', '1', '--seed', '3', '--only', 'gateping'],
+    ...['--json', '--trace', file],
+  );
+  expect(code).toBe(0);
+  const { runs } = JSON.parse(stdout) as { runs: StressRun[] };
+  const { events } = decodeTrace(readFileSync(file));
+  expect(events.flatMap(({ flows }) => flows)).toHaveLength(runs[0]?.gates ?? 0);
+  expect(stderr).toContain(`${runs[0]?.gates} gates on 2 harts`);
+  rmSync(folder, { recursive: true });
 });
 
 it('every saved seed passes now', async () => {

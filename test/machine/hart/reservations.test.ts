@@ -44,7 +44,7 @@ class Harts extends Bench {
     this.load(`${lines}\n wfi`, RAM + 0x1000n * BigInt(hart));
     // A page that begins to be watched has the hart try again.
     this.pc = RAM + 0x1000n * BigInt(hart);
-    for (let turn = 0; turn < 5; turn++) if (this.run() !== 'paused') break;
+    for (let turn = 0; turn < 5; turn++) if (this.run() !== 'again') break;
     if (this.trap().cause !== 0n) throw new Error(`it trapped: ${this.trap().cause}`);
     return this.x('a0');
   }
@@ -159,7 +159,7 @@ describe.each(CORES)('on the %s core', (_, core) => {
       bench.load(`${lines}\n ecall`);
       bench.mode = 'S';
       bench.pc = RAM;
-      for (let turn = 0; turn < 5; turn++) if (bench.run() !== 'paused') break;
+      for (let turn = 0; turn < 5; turn++) if (bench.run() !== 'again') break;
       const { cause, value } = bench.trap();
       expect([lines, va, cause]).toEqual([lines, va, cause]);
       expect([lines, cause, value]).toEqual([lines, wanted, wanted === CAUSES.ECALL_S ? 0n : va]);

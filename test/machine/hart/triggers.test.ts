@@ -161,7 +161,7 @@ describe.each([
     bench.mode = mode;
     bench.pc = typeof from === 'string' ? bench.at(from) : from;
     // Where reservations are tracked, the first LR of a page gives other harts time to hear of it.
-    while (bench.run() === 'paused');
+    while (bench.run() === 'again');
     if (bench.csr('mcause') !== CAUSES.BREAKPOINT) return 'none';
     return bench.csr('mtval');
   };

@@ -60,7 +60,8 @@ class Machine {
     bench.pc = code;
     const before = bench.hart.instret;
     let end = bench.run(1_000_000);
-    for (let more = 0; end === 'paused' && more < 10; more++) end = bench.run(1_000_000);
+    for (let more = 0; (end === 'paused' || end === 'again') && more < 10; more++)
+      end = bench.run(1_000_000);
     if (end !== 'waiting') throw new Error(`program ${seed} ended with '${end}'`);
     let memory = 0n;
     for (let n = 0; n < WINDOW_BYTES; n += 8)
