@@ -13,7 +13,7 @@ export interface HartSupervisor extends MachineMode {
   /** First instruction of a hart that was started: takes `startPc` and `startArgument` from its block. */
   start(hart: Hart): void;
   /**
-   * After every slice: budgets. A hart that asked to be stopped (SBI HSM) is put to rest here, by
+   * After every run: budgets. A hart that asked to be stopped (SBI HSM) is put to rest here, by
    * storing HART_STATE.STOPPED: `Hart.run` leaves PARKED behind, so a trap handler cannot.
    */
   tick(hart: Hart): void;
@@ -24,6 +24,8 @@ export interface HartLoopOptions {
   readonly isRestored?: boolean;
   /** Instructions between two looks at the timer, hence the worst delay of a timer interrupt. */
   readonly slice: number;
+  /** Slices between two looks at what a supervisor bounds. */
+  readonly slices: number;
   /** Looks at the pending word before a waiting hart parks; 0 where there are more harts than cores. */
   readonly spins: number;
 }
@@ -36,7 +38,7 @@ export interface HartLoopOptions {
 export function runHart(
   hart: Hart,
   supervisor: HartSupervisor | undefined,
-  { slice, spins, isRestored = false }: HartLoopOptions,
+  { slice, slices, spins, isRestored = false }: HartLoopOptions,
   turns?: Turns,
   isStopped: () => boolean = () => false,
 ): void {
@@ -52,7 +54,7 @@ export function runHart(
     let end;
     try {
       do {
-        end = hart.run(slice);
+        end = hart.run(slice * slices, slice);
         if (end === 'stopped') return;
         // A budget that ends a call, or an interrupt, would move a hart off its breakpoint.
         if (end !== 'halted') supervisor?.tick(hart);

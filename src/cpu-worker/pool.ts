@@ -43,6 +43,8 @@ export interface HartPoolOptions {
 const SLICE = 20_000;
 /** The same where code is translated, and most of it takes a tenth of the time. */
 const SLICE_TRANSLATED = 100_000;
+/** A run has its price, some microseconds; whoever waits for a turn waits for the end of one. */
+const SLICES = 10;
 /** A few microseconds: about what a neighbour's answer takes, less than going to sleep costs. */
 const SPINS = 200;
 const WATCH_MS = 50;
@@ -104,6 +106,7 @@ export class HartPool {
     const turns =
       this.harts > cores ? { memory: new SharedArrayBuffer(TurnWords.sizeBytes), cores } : null;
     const slice = parts.spec.jitAfter === undefined ? SLICE : SLICE_TRANSLATED;
+    const slices = turns === null ? SLICES : 1;
     const running = new Set<number>();
     let failure: HartFailure | undefined;
     const fail = (hart: number, what: string, cause?: unknown): void => {
@@ -114,7 +117,7 @@ export class HartPool {
       running.add(hart);
       try {
         await this.#piscina.run({
-          ...{ parts, hart, monitor, look, slice, spins, turns },
+          ...{ parts, hart, monitor, look, slice, slices, spins, turns },
           restored: restored[hart] ?? null,
         });
       } catch (cause) {

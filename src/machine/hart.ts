@@ -268,10 +268,11 @@ export class Hart
   /**
    * Runs until the limit (instructions, about), a stop, a WFI with nothing to do, a PAUSE, or a request
    * to the host. The hart's state is RUNNING meanwhile and PARKED after, so a shootdown need not wait for it.
+   * @param slice instructions after which the timer is looked at
    */
-  run(limit: number): RunEnd {
+  run(limit: number, slice: number = limit): RunEnd {
     const { command } = this.debug;
-    if (command === DEBUG_COMMAND.RUN) return this.#run(limit, true);
+    if (command === DEBUG_COMMAND.RUN) return this.#run(limit, true, slice);
     if (command !== DEBUG_COMMAND.STEP) return 'halted';
     const masks = this.debug.block.masksSteps.load() !== 0;
     let end = this.step(masks);
@@ -301,7 +302,7 @@ export class Hart
     }
   }
 
-  #run(limit: number, isNew: boolean): RunEnd {
+  #run(limit: number, isNew: boolean, slice: number = limit): RunEnd {
     this.debug.refresh();
     this.state = HART_STATE.RUNNING;
     this.jit?.begin();
@@ -309,14 +310,14 @@ export class Hart
     this.#dropWatchedTags();
     this.translation.select();
     this.observer?.served(this);
-    const end = this.#execute(limit);
+    const end = this.#execute(limit, slice);
     // A hart that stopped itself stays STOPPED.
     Atomics.compareExchange(this.words, this.block + STATE, HART_STATE.RUNNING, HART_STATE.PARKED);
     this.settleCounters();
     return end;
   }
 
-  #execute(limit: number): RunEnd {
+  #execute(limit: number, slice: number): RunEnd {
     const target = this.instret + limit;
     // A guest whose trap handler traps retires nothing: what the core returns for counts as well.
     let returns = 0;
@@ -338,7 +339,7 @@ export class Hart
       const { isAlone } = this.#watched;
       const reason = this.core.run(
         this.base,
-        isAlone ? 1 : Math.min(left, MOST_AT_ONCE - 1),
+        isAlone ? 1 : Math.min(left, slice, MOST_AT_ONCE - 1),
         record,
       );
       record = 0;
@@ -349,6 +350,9 @@ export class Hart
       }
       switch (reason) {
         case EXIT.LIMIT:
+          if (this.#isSingle || this.instret >= target) break;
+          this.timers.poll();
+          this.#takeInterrupt();
           break;
         case EXIT.PENDING: {
           const end = this.#servePending();
