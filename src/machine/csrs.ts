@@ -10,6 +10,7 @@ import { CBO } from './isa/cache.ts';
 import { csrWordOf, PRIVILEGE, wordOf, type CsrCell } from './core/hart-block.ts';
 import { CSR, csrPrivilege, ENVCFG, IRQ, isReadOnlyCsr, SSTATUS_MASK } from './csr-numbers.ts';
 import { PMP_ENTRIES } from './pmp.ts';
+import type { Timers } from './timers.ts';
 import {
   levelsOf,
   MENVCFG_HIGH,
@@ -54,9 +55,9 @@ export interface CsrOwner {
   readonly translation: Translation;
   readonly triggers: Triggers;
   readonly clock: Clock;
+  readonly timers: Timers;
   xLow(register: number): number;
   xHigh(register: number): number;
-  pollTimer(): void;
   setSatp(low: number, high: number): void;
   setKeys(low: number, high: number): void;
 }
@@ -336,7 +337,7 @@ export class CsrFile {
       }
       case CSR.stimecmp:
         this.#put(STIMECMP, low, high);
-        this.#hart.pollTimer();
+        this.#hart.timers.poll();
         return;
       case CSR.mtvec:
       case CSR.stvec:
@@ -349,7 +350,7 @@ export class CsrFile {
       case CSR.menvcfg:
         this.#put(MENVCFG, this.#legalEnvcfg(MENVCFG, low), high & MENVCFG_WRITABLE_HIGH);
         this.#hart.translation.flushAll();
-        this.#hart.pollTimer();
+        this.#hart.timers.poll();
         return;
       case CSR.mcounteren:
       case CSR.scounteren: // 32 bits wide

@@ -104,7 +104,7 @@ export class Bench {
     this.machine.load(Number(physical), bytes);
     this.labels = new Map([...this.labels, ...labels]);
     // The test is no store of the guest's: what is cached must not outlive it.
-    for (const hart of this.harts) hart.fenceI();
+    for (const hart of this.harts) hart.fences.code();
   }
 
   at(label: string): bigint {
