@@ -56,8 +56,8 @@ export class Fences {
   all(asid: number): void {
     const { translation, modelledTlb } = this.#hart;
     this.#hart.tally(COUNT_ALL);
-    if (asid < 0) translation.flushAll();
-    else translation.flushAsid(asid);
+    if (asid < 0) translation.tlb.flushAll();
+    else translation.tlb.flushAsid(asid);
     modelledTlb.fenceAll(asid);
   }
 
@@ -65,7 +65,7 @@ export class Fences {
   page(low: number, high: number, asid: number): void {
     const { translation, modelledTlb } = this.#hart;
     this.#hart.tally(COUNT_PAGE);
-    translation.flushPage(low, high, asid);
+    translation.tlb.flushPage(low, high, asid);
     modelledTlb.fencePage(low, high);
   }
 
@@ -73,10 +73,10 @@ export class Fences {
   pages(pages: readonly number[]): void {
     const { translation, modelledTlb } = this.#hart;
     this.#hart.tally(COUNT_PAGE, pages.length / 2);
-    if (pages.length > 2 * MANY_PAGES) translation.flushAll();
+    if (pages.length > 2 * MANY_PAGES) translation.tlb.flushAll();
     else
       for (let n = 0; n < pages.length; n += 2)
-        translation.flushPage(pages[n] as number, pages[n + 1] as number, -1);
+        translation.tlb.flushPage(pages[n] as number, pages[n + 1] as number, -1);
     modelledTlb.fencePages(pages);
   }
 
@@ -84,6 +84,6 @@ export class Fences {
   code(): void {
     if (this.#decodeCache.areCurrent()) return;
     this.#decodeCache.markUnproven();
-    this.#hart.translation.flushFetch();
+    this.#hart.translation.tlb.flushFetch();
   }
 }

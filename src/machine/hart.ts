@@ -159,10 +159,10 @@ export class Hart
     this.machineMode = environment.machineMode;
     this.debug = new HartDebug(environment.debug, id, {
       forgetAll: () => {
-        this.translation.flushAll();
+        this.translation.tlb.flushAll();
         this.fences.code();
       },
-      forgetPage: (low, high) => this.translation.flushPage(low, high, -1),
+      forgetPage: (low, high) => this.translation.tlb.flushPage(low, high, -1),
     });
     this.#decodeCache = new DecodeCache(
       buffer,
@@ -240,7 +240,7 @@ export class Hart
     this.translation.pmp.reset();
     if (this.machineMode !== undefined) this.translation.pmp.open();
     this.modelledTlb.chooseAsid();
-    this.translation.flushAll();
+    this.translation.tlb.flushAll();
   }
 
   /** For a snapshot. Between two runs. */
@@ -259,7 +259,7 @@ export class Hart
   restore({ pmp, triggers, machineMode }: HartState): void {
     this.translation.pmp.restore(pmp);
     this.triggers.restore(triggers);
-    this.translation.flushAll();
+    this.translation.tlb.flushAll();
     this.machineMode?.restore?.(this, machineMode);
   }
 
@@ -308,7 +308,7 @@ export class Hart
     this.jit?.begin();
     if (isNew) this.#serve(PENDING.FENCE);
     this.#dropWatchedTags();
-    this.translation.select();
+    this.translation.tlb.select();
     this.observer?.served(this);
     const end = this.#execute(limit, slice);
     // A hart that stopped itself stays STOPPED.
@@ -501,7 +501,7 @@ export class Hart
   #dropWatchedTags(): void {
     const { reservations, translation } = this;
     if (reservations === undefined || !reservations.hasNews()) return;
-    reservations.dropTags((isWatched) => translation.dropWriteTags(isWatched));
+    reservations.dropTags((isWatched) => translation.tlb.dropWriteTags(isWatched));
   }
 
   // --- counters ---
@@ -509,8 +509,8 @@ export class Hart
   /** Adds what its parts counted on their own: every counter is up to date after a run, or at a mark. */
   settleCounters(): void {
     this.counters[counterIndex.instructions] = this.instret;
-    this.count('softTlbMisses', this.translation.misses);
-    this.count('softTlbContextEvictions', this.translation.takeEvictions());
+    this.count('softTlbMisses', this.translation.tlb.misses);
+    this.count('softTlbContextEvictions', this.translation.tlb.takeEvictions());
     this.count('decodedParcels', this.#decodeCache.decoded);
     if (this.jit !== undefined) {
       const { regions, codeBytes } = this.jit.statistics;
@@ -518,7 +518,7 @@ export class Hart
       this.counters[counterIndex.regionBytes] = codeBytes;
       this.counters[counterIndex.regionInstructions] = this.unsigned(REGION_INSTRUCTIONS);
     }
-    this.translation.misses = 0;
+    this.translation.tlb.misses = 0;
     this.#decodeCache.decoded = 0;
     this.#collect(MODEL_COUNTS, MODEL_WORD);
     this.#collect(TRAP_COUNTS, TRAP_WORD);
@@ -542,7 +542,7 @@ export class Hart
   /** Does what the core could not after it took a trap or returned from one. */
   #follow(end: TrapEnd): void {
     if (end === EXIT.MONITOR) this.machineMode?.trap(this);
-    else if (end === EXIT.REGIME) this.translation.select();
+    else if (end === EXIT.REGIME) this.translation.tlb.select();
   }
 
   mret(): void {
@@ -586,13 +586,13 @@ export class Hart
     this.setPair(SATP, low, high); // the PPN has 44 bits, the ASID 16: every bit is kept
     this.tally(COUNT_SATP_WRITES);
     this.modelledTlb.chooseAsid();
-    this.translation.chooseView();
+    this.translation.tlb.chooseView();
   }
 
   /** Rights over the protection keys: bit 2k access, bit 2k+1 write. */
   setKeys(low: number, high: number): void {
     this.setPair(MKEYS, low, high);
     this.tally(COUNT_KEY_WRITES);
-    this.translation.chooseView();
+    this.translation.tlb.chooseView();
   }
 }

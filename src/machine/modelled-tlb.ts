@@ -12,7 +12,7 @@ import {
 } from './core/tlb-model.ts';
 import { csrWordOf } from './core/hart-block.ts';
 import type { HartCells } from './hart-cells.ts';
-import { levelsOf } from './translation.ts';
+import { levelsOf } from './page-table.ts';
 
 const SATP = csrWordOf('satp');
 const L1_ENTRIES = ModelTlb.offset.l1Entries >> 2;

@@ -14,7 +14,8 @@
  */
 import { csrWordOf, PRIVILEGE } from './core/hart-block.ts';
 import { CAUSE, MSTATUS_BITS } from './csr-numbers.ts';
-import type { AccessKind, HeldPages, Translation } from './translation.ts';
+import type { AccessKind } from './faults.ts';
+import type { HeldPages, Translation } from './translation.ts';
 
 /** A power of two: as many bits of tselect are kept as number them, so that a debugger finds the last one. */
 export const TRIGGERS = 4;
@@ -213,7 +214,7 @@ export class Triggers implements HeldPages {
   #changed(): void {
     this.#settle();
     // The soft TLB, and translated code that relies on it, may have pages that are to be held now.
-    if (isArmed(this.#current)) this.#owner.translation.flushAll();
+    if (isArmed(this.#current)) this.#owner.translation.tlb.flushAll();
   }
 
   // --- matching ---

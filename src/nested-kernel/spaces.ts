@@ -5,7 +5,7 @@
  * Upholds NK-1, NK-4, NK-5 and NK-11.
  */
 import type { Hart } from '../machine/hart.ts';
-import { PTE } from '../machine/translation.ts';
+import { PTE } from '../machine/page-table.ts';
 import { LAYOUT, MAX_SPACES, STATUS } from './abi.ts';
 import { COUNT_OPS } from './cells.ts';
 import { CHARGE } from './charges.ts';

@@ -1,7 +1,7 @@
 /** CBO.ZERO where the core could not do it, and the CBOs that have nothing to do but to ask (vol. I, "CMO"). */
 import { CAUSE } from '../csr-numbers.ts';
 import { CACHE_BLOCK_BYTES } from '../isa/cache.ts';
-import { NO_FAULT } from '../translation.ts';
+import { NO_FAULT } from '../faults.ts';
 import { TRIGGER_BITS } from '../triggers.ts';
 import type { AccessOwner } from './owner.ts';
 import type { PhysicalAccess } from './physical-access.ts';

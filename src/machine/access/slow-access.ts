@@ -7,7 +7,7 @@ import { wordOf, csrWordOf } from '../core/hart-block.ts';
 import { bytesOf, operationOf } from '../core/operations.ts';
 import { CAUSE, MSTATUS_BITS } from '../csr-numbers.ts';
 import type { Reservations } from '../reservations.ts';
-import { NO_FAULT } from '../translation.ts';
+import { NO_FAULT } from '../faults.ts';
 import { TRIGGER_BITS } from '../triggers.ts';
 import type { CacheBlocks } from './cache-blocks.ts';
 import { ACCESS, ACCESS_BYTES, ACCESS_FLAGS, leftAccess } from './left-access.ts';
@@ -153,7 +153,7 @@ export class SlowAccess {
     const alone = this.#loneRecord.copy(record);
     translation.lend(low, high, access);
     core.run(base, 1, alone);
-    translation.takeBack(low);
+    translation.tlb.takeBack(low);
   }
 
   /** A misaligned access over two pages, byte by byte: both are checked before anything is written. */

@@ -1,7 +1,7 @@
 /** Fetches that the core could not do: those that the soft TLB knows nothing of, and those over two pages. */
 import { CAUSE } from '../csr-numbers.ts';
 import { isFourBytes } from '../isa/decoder.ts';
-import { NO_FAULT } from '../translation.ts';
+import { NO_FAULT } from '../faults.ts';
 import type { LoneRecord } from './lone-record.ts';
 import type { AccessOwner } from './owner.ts';
 

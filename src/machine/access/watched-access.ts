@@ -54,6 +54,6 @@ export class WatchedAccess {
   forget(): void {
     const hart = this.#hart;
     this.isAlone = false;
-    hart.translation.flushPage(hart.word(FAULT_ADDRESS), hart.word(FAULT_ADDRESS + 1), -1);
+    hart.translation.tlb.flushPage(hart.word(FAULT_ADDRESS), hart.word(FAULT_ADDRESS + 1), -1);
   }
 }

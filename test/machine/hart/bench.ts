@@ -163,13 +163,13 @@ export class Bench {
 
   set mode(mode: 'M' | 'S' | 'U') {
     this.hart.set('mode', PRIVILEGE[mode]);
-    this.hart.translation.select();
+    this.hart.translation.tlb.select();
   }
 
   /** Lets S and U reach all of memory, as firmware does. */
   openPmp(): void {
     this.hart.translation.pmp.open();
-    this.hart.translation.flushAll();
+    this.hart.translation.tlb.flushAll();
   }
 
   /** Raises or lowers an interrupt line, as a device would. */
