@@ -128,7 +128,7 @@ export class DeterministicRun {
     this.harts = this.#slots.map(({ hart }) => hart);
     const { tlb } = options;
     if (tlb !== undefined) {
-      for (const hart of this.harts) hart.configureModel(tlb.l1Entries, tlb.l2Entries);
+      for (const hart of this.harts) hart.modelledTlb.configure(tlb.l1Entries, tlb.l2Entries);
     }
   }
 
@@ -246,7 +246,7 @@ export class DeterministicRun {
       slot.status = 'stopped';
     } else if (end === 'waiting') {
       slot.status = 'waiting';
-      const ticks = hart.ticksToTimer();
+      const ticks = hart.timers.ticksToNext();
       slot.wakeAt = ticks < NEVER_TICKS ? this.#ticks + ticks : Infinity;
     } else {
       slot.status = 'ready';

@@ -4,7 +4,8 @@
  */
 import { HART_STATE, HartBlock, PENDING } from '../machine/core/hart-block.ts';
 import { answerText } from '../machine/debug/questions.ts';
-import type { Hart, MachineMode } from '../machine/hart.ts';
+import type { Hart } from '../machine/hart.ts';
+import type { MachineMode } from '../machine/machine-mode.ts';
 import type { Turns } from './turns.ts';
 
 /** What a monitor adds to a machine mode for those who drive the hart. */
@@ -68,14 +69,14 @@ export function runHart(
       // Even after a failure: the others must be able to stop.
       turns?.give();
     }
-    if (end === 'reserved') hart.parkOnReservation();
+    if (end === 'reserved') hart.waiting.parkOnReservation();
     if (end === 'halted') {
       hart.debug.rest((question) => answerText(hart, question), isStopped);
       if (isStopped()) return;
     }
     // WFI only hints (vol. II §3.3.3), so a pending bit that turns out to be no interrupt may end it.
     while (end === 'waiting' && hart.state === HART_STATE.PARKED && !spinForWork(hart, spins)) {
-      hart.park(Infinity);
+      hart.waiting.park(Infinity);
     }
   }
 }
@@ -100,5 +101,5 @@ function spinForWork(hart: Hart, spins: number): boolean {
     if (hart.get('pending') !== 0) return true;
     Atomics.pause();
   }
-  return hart.hasWork();
+  return hart.waiting.mayEnd();
 }

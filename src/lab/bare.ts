@@ -9,12 +9,11 @@
  * know the register. Firmware that knows it writes it anyway.
  */
 import { HART_STATE, PRIVILEGE } from '../machine/core/hart-block.ts';
-import { CSR } from '../machine/csr-numbers.ts';
+import { CSR, MENVCFG_HIGH } from '../machine/csr-numbers.ts';
 import type { Hart } from '../machine/hart.ts';
 import { loadEnclosures, loadSegments, type Enclosures } from '../machine/loader.ts';
 import type { Machine } from '../machine/machine.ts';
 import { RAM_BASE } from '../machine/physical-map.ts';
-import { MENVCFG_HIGH } from '../machine/translation.ts';
 import type { KernelImage } from './session-image.ts';
 
 export interface BareGuest extends Enclosures {

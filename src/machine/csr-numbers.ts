@@ -85,6 +85,8 @@ export const MSTATUS_BITS = {
   TSR: 1 << 22,
 } as const;
 
+/** menvcfg's bits 61 to 63, in the high half (vol. II, figure "menvcfg"). */
+export const MENVCFG_HIGH = { ADUE: 1 << 29, PBMTE: 1 << 30, STCE: 1 << 31 } as const;
 /**
  * Low bits of menvcfg and senvcfg (vol. II §3.1.18, §12.1.10). CBIE: 0 forbids CBO.INVAL to the modes below,
  * 1 makes it flush, 3 lets it invalidate, 2 is reserved.

@@ -8,15 +8,20 @@
 import type { Clock } from './clock.ts';
 import { CBO } from './isa/cache.ts';
 import { csrWordOf, PRIVILEGE, wordOf, type CsrCell } from './core/hart-block.ts';
-import { CSR, csrPrivilege, ENVCFG, IRQ, isReadOnlyCsr, SSTATUS_MASK } from './csr-numbers.ts';
-import { PMP_ENTRIES } from './pmp.ts';
 import {
-  levelsOf,
+  CSR,
+  csrPrivilege,
+  ENVCFG,
+  IRQ,
+  isReadOnlyCsr,
+  SSTATUS_MASK,
   MENVCFG_HIGH,
   MSTATUS_BITS,
-  SATP_MODE,
-  type Translation,
-} from './translation.ts';
+} from './csr-numbers.ts';
+import { PMP_ENTRIES } from './pmp.ts';
+import type { Timers } from './timers.ts';
+import { levelsOf, SATP_MODE } from './page-table.ts';
+import type { Translation } from './translation.ts';
 import type { Triggers } from './triggers.ts';
 
 const S_INTERRUPTS = (1 << IRQ.SSI) | (1 << IRQ.STI) | (1 << IRQ.SEI);
@@ -54,9 +59,9 @@ export interface CsrOwner {
   readonly translation: Translation;
   readonly triggers: Triggers;
   readonly clock: Clock;
+  readonly timers: Timers;
   xLow(register: number): number;
   xHigh(register: number): number;
-  pollTimer(): void;
   setSatp(low: number, high: number): void;
   setKeys(low: number, high: number): void;
 }
@@ -299,7 +304,7 @@ export class CsrFile {
         if (((next >> MSTATUS_BITS.MPP_SHIFT) & 3) === 2)
           next = (next & ~MSTATUS_BITS.MPP) | (this.#low(MSTATUS) & MSTATUS_BITS.MPP);
         this.#put(MSTATUS, next, MSTATUS_HIGH);
-        this.#hart.translation.select();
+        this.#hart.translation.tlb.select();
         return;
       }
       case CSR.fflags:
@@ -336,7 +341,7 @@ export class CsrFile {
       }
       case CSR.stimecmp:
         this.#put(STIMECMP, low, high);
-        this.#hart.pollTimer();
+        this.#hart.timers.poll();
         return;
       case CSR.mtvec:
       case CSR.stvec:
@@ -348,8 +353,8 @@ export class CsrFile {
         return;
       case CSR.menvcfg:
         this.#put(MENVCFG, this.#legalEnvcfg(MENVCFG, low), high & MENVCFG_WRITABLE_HIGH);
-        this.#hart.translation.flushAll();
-        this.#hart.pollTimer();
+        this.#hart.translation.tlb.flushAll();
+        this.#hart.timers.poll();
         return;
       case CSR.mcounteren:
       case CSR.scounteren: // 32 bits wide
@@ -366,7 +371,7 @@ export class CsrFile {
         return;
       case CSR.mseccfg:
         this.#hart.translation.pmp.setMseccfg(low);
-        this.#hart.translation.flushAll();
+        this.#hart.translation.tlb.flushAll();
         return;
       case CSR.mkeys:
         this.#hart.setKeys(low, high);
@@ -393,7 +398,7 @@ export class CsrFile {
     }
     if (number >= CSR.pmpaddr0 && number < CSR.pmpaddr0 + PMP_ENTRIES) {
       this.#hart.translation.pmp.setAddress(number - CSR.pmpaddr0, low, high);
-      this.#hart.translation.flushAll();
+      this.#hart.translation.tlb.flushAll();
       return;
     }
     if (isPmpConfig(number)) {
@@ -404,7 +409,7 @@ export class CsrFile {
           ((n < 4 ? low : high) >>> (8 * (n & 3))) & 0xff,
         );
       }
-      this.#hart.translation.flushAll();
+      this.#hart.translation.tlb.flushAll();
       return;
     }
     const cell = CELL_NUMBERS.get(number);

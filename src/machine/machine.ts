@@ -18,7 +18,8 @@ import {
   type Peripherals,
 } from './devices/board.ts';
 import { Htif, type HtifCells } from './devices/htif.ts';
-import { Hart, type MachineMode } from './hart.ts';
+import { Hart } from './hart.ts';
+import type { MachineMode } from './machine-mode.ts';
 import { setInterruptLine, signalHart } from './hart-lines.ts';
 import { RAM_BASE } from './physical-map.ts';
 import { tracksReservations, type ReservationSpec } from './reservation-spec.ts';
@@ -39,6 +40,7 @@ const EXTENSIONS = [
   'zcd',
   'zba',
   'zbb',
+  'zbc',
   'zbs',
   'sdtrig',
   'smepmp',

@@ -7,7 +7,7 @@
  * devices lie far below 2^53, where they are exact.
  */
 import { PRIVILEGE } from './core/hart-block.ts';
-import type { AccessKind } from './translation.ts';
+import type { AccessKind } from './faults.ts';
 
 export const PMP_ENTRIES = 64;
 export const PMP = { R: 1, W: 2, X: 4, A_SHIFT: 3, TOR: 1, NA4: 2, NAPOT: 3, L: 0x80 } as const;

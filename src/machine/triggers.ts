@@ -14,7 +14,8 @@
  */
 import { csrWordOf, PRIVILEGE } from './core/hart-block.ts';
 import { CAUSE, MSTATUS_BITS } from './csr-numbers.ts';
-import type { AccessKind, HeldPages, Translation } from './translation.ts';
+import type { AccessKind } from './faults.ts';
+import type { HeldPages, Translation } from './translation.ts';
 
 /** A power of two: as many bits of tselect are kept as number them, so that a debugger finds the last one. */
 export const TRIGGERS = 4;
@@ -49,8 +50,11 @@ const MEDELEG = csrWordOf('medeleg');
 /** What triggers need of their hart. */
 export interface TriggerOwner {
   readonly mode: number;
+  readonly pcLow: number;
+  readonly pcHigh: number;
   readonly translation: Translation;
   word(index: number): number;
+  trap(cause: number, tvalLow: number, tvalHigh: number): void;
 }
 
 /** A trigger's registers; plain data. */
@@ -96,9 +100,7 @@ export class Triggers implements HeldPages {
   readonly #all: Trigger[] = [];
   #selected = 0;
   #armed: readonly Trigger[] = [];
-  /** The address by which a trigger fired last: what the breakpoint exception reports. */
-  low = 0;
-  high = 0;
+  /** The address by which a trigger matched last. */
   #matchLow = 0;
   #matchHigh = 0;
 
@@ -212,7 +214,7 @@ export class Triggers implements HeldPages {
   #changed(): void {
     this.#settle();
     // The soft TLB, and translated code that relies on it, may have pages that are to be held now.
-    if (isArmed(this.#current)) this.#owner.translation.flushAll();
+    if (isArmed(this.#current)) this.#owner.translation.tlb.flushAll();
   }
 
   // --- matching ---
@@ -233,23 +235,31 @@ export class Triggers implements HeldPages {
     );
   }
 
+  /** Whether a trigger fires before the instruction at pc: the breakpoint exception has then been taken. */
+  breaksAtPc(): boolean {
+    return this.breaksAt(this.#owner.pcLow, this.#owner.pcHigh, 1, TRIGGER_BITS.EXECUTE);
+  }
+
   /**
-   * Whether a trigger fires before an access to so many bytes, or (1 byte) before the instruction at an
-   * address; if so, `low` and `high` are the address. Each that fires shows it.
+   * The same before an access to so many bytes. Each trigger that fires shows it; the exception reports the
+   * address by which the last did.
    * @param kinds of TRIGGER_BITS, what the access is: an AMO is a load and a store
    */
-  fires(low: number, high: number, bytes: number, kinds: number): boolean {
+  breaksAt(low: number, high: number, bytes: number, kinds: number): boolean {
     if (this.#armed.length === 0 || !this.#mayFire()) return false;
     const mode = MODE_BIT[this.#owner.mode] as number;
     let hasFired = false;
+    let firedLow = 0;
+    let firedHigh = 0;
     for (const trigger of this.#armed) {
       if ((trigger.data1Low & kinds) === 0 || (trigger.data1Low & mode) === 0) continue;
       if (!this.#matches(trigger, low, high, bytes)) continue;
       trigger.data1Low |= trigger.type === TYPE.MCONTROL ? HIT.MCONTROL : HIT.MCONTROL6;
-      this.low = this.#matchLow;
-      this.high = this.#matchHigh;
+      firedLow = this.#matchLow;
+      firedHigh = this.#matchHigh;
       hasFired = true;
     }
+    if (hasFired) this.#owner.trap(CAUSE.BREAKPOINT, firedLow, firedHigh);
     return hasFired;
   }
 

@@ -8,7 +8,7 @@
 import { loadEnclosures, loadSegments, type LoadImage } from '../machine/loader.ts';
 import type { Machine } from '../machine/machine.ts';
 import { RAM_BASE, type PhysRange } from '../machine/physical-map.ts';
-import { PTE } from '../machine/translation.ts';
+import { PTE } from '../machine/page-table.ts';
 import {
   parseAddress,
   type Access,

@@ -70,8 +70,8 @@ export class FenceBoard {
     const served = serveFences(this.#targets[hart.id] as FenceTarget, {
       fence: (fence) => fenceHere(hart, fence),
       forgetAll: () => {
-        hart.fenceAll(-1);
-        hart.fenceI();
+        hart.fences.all(-1);
+        hart.fences.code();
       },
     });
     if (served > 0) hart.count('shootdownsServed', served);

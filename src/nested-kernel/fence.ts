@@ -38,15 +38,15 @@ const ONE_BY_ONE = 32;
 /** Does a fence here. */
 export function fenceHere(hart: Hart, fence: Fence): void {
   if (fence.pages === 0 || fence.pages > ONE_BY_ONE) {
-    if (!fence.code || fence.pages !== 0) hart.fenceAll(fence.asid);
+    if (!fence.code || fence.pages !== 0) hart.fences.all(fence.asid);
   } else {
     for (let page = 0; page < fence.pages; page++) {
       const low = (fence.low + page * 4096) | 0;
       const high = low >>> 0 < fence.low >>> 0 ? (fence.high + 1) | 0 : fence.high;
-      hart.fencePage(low, high, fence.asid);
+      hart.fences.page(low, high, fence.asid);
     }
   }
-  if (fence.code) hart.fenceI();
+  if (fence.code) hart.fences.code();
 }
 
 /** A fence for instructions only. */

@@ -9,7 +9,7 @@
  */
 import { HART_STATE, PRIVILEGE } from '../machine/core/hart-block.ts';
 import type { Hart } from '../machine/hart.ts';
-import { MSTATUS_BITS } from '../machine/translation.ts';
+import { MSTATUS_BITS } from '../machine/csr-numbers.ts';
 import { parseAddress, type GateContext } from '../policy/contexts.ts';
 import { STATUS } from './abi.ts';
 import { Arguments, planArguments, type ArgumentPlan, type Refusal } from './arguments.ts';

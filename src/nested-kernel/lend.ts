@@ -4,7 +4,7 @@
  * another hart change an argument that was checked. Test-only, so it fences more than it must.
  */
 import type { Hart } from '../machine/hart.ts';
-import { PTE } from '../machine/translation.ts';
+import { PTE } from '../machine/page-table.ts';
 import { LAYOUT } from './abi.ts';
 import { leafHigh, leafLow, vpn0, vpn1 } from './paging.ts';
 import type { Shared } from './shared.ts';

@@ -3,11 +3,11 @@
  * core's own arrives here; this file only says whose it is.
  */
 import { HART_STATE, HartBlock, PRIVILEGE } from '../machine/core/hart-block.ts';
-import { CSR, ENVCFG, IRQ } from '../machine/csr-numbers.ts';
-import type { Hart, MachineMode } from '../machine/hart.ts';
+import { CSR, ENVCFG, IRQ, CAUSE, MENVCFG_HIGH, MSTATUS_BITS } from '../machine/csr-numbers.ts';
+import type { Hart } from '../machine/hart.ts';
+import type { MachineMode } from '../machine/machine-mode.ts';
 import type { Machine } from '../machine/machine.ts';
 import { PMP } from '../machine/pmp.ts';
-import { CAUSE, MENVCFG_HIGH, MSTATUS_BITS } from '../machine/translation.ts';
 import { parseAddress } from '../policy/contexts.ts';
 import { CALL, CORDON_EID, STATUS } from './abi.ts';
 import {

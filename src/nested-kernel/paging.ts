@@ -6,7 +6,7 @@
  */
 import type { CoreExports } from '../machine/core/generate.ts';
 import { RAM_BASE } from '../machine/physical-map.ts';
-import { PTE, PTE_KEY_SHIFT_HIGH } from '../machine/translation.ts';
+import { PTE, PTE_KEY_SHIFT_HIGH } from '../machine/page-table.ts';
 import { CHARGE } from './charges.ts';
 import type { MonitorView } from './tables.ts';
 

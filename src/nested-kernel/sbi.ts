@@ -70,7 +70,7 @@ export class Sbi {
       case EID.TIME:
         if (func !== 0) return fail(STATUS.NOT_SUPPORTED);
         hart.setCsr('stimecmp', hart.xLow(A0), hart.xHigh(A0));
-        hart.pollTimer();
+        hart.timers.poll();
         return ok();
       case EID.IPI:
         return func === 0 ? this.#ipi(hart) : fail(STATUS.NOT_SUPPORTED);

@@ -20,7 +20,7 @@ import { createMechanism } from './mechanisms/index.ts';
 import type { Mechanism } from './mechanisms/mechanism.ts';
 import { leafHigh, leafLow, Paging, RAM_FRAME } from './paging.ts';
 import { MonitorBlock, SUPERVISOR_CELLS, type MonitorView } from './tables.ts';
-import { PTE } from '../machine/translation.ts';
+import { PTE } from '../machine/page-table.ts';
 
 /** A pair of halves. */
 export const halves = (value: bigint): readonly [low: number, high: number] => [

@@ -5,7 +5,7 @@
  * Upholds NK-1, NK-4, NK-5 and NK-11.
  */
 import type { Hart } from '../machine/hart.ts';
-import { PTE } from '../machine/translation.ts';
+import { PTE } from '../machine/page-table.ts';
 import { LAYOUT, MAX_SPACES, STATUS } from './abi.ts';
 import { COUNT_OPS } from './cells.ts';
 import { CHARGE } from './charges.ts';
@@ -157,7 +157,7 @@ export class Spaces {
       const generation = (this.#words.generation[space] as Word32).load();
       if (this.#seen[space] !== generation) {
         this.#seen[space] = generation;
-        hart.fenceAll(space);
+        hart.fences.all(space);
       }
     }
     this.#shared.mechanism.activate(hart, space, table);
@@ -204,7 +204,7 @@ export class Spaces {
       this.#commitMap(hart, table, va, frame, rights);
       (this.#words.pages[space] as Word32).add(1);
       // V = 0 may have been cached: a fence here suffices, another hart's spurious fault is retried.
-      hart.fencePage(va | 0, 0, space);
+      hart.fences.page(va | 0, 0, space);
       return done();
     });
   }

@@ -4,7 +4,7 @@
  * lies.
  */
 import { RAM_BASE, type PhysRange } from '../machine/physical-map.ts';
-import { PTE } from '../machine/translation.ts';
+import { PTE } from '../machine/page-table.ts';
 import { parseAddress, type Contexts, type Region } from '../policy/contexts.ts';
 
 /** Rights by domain id, as PTE bits. */

@@ -13,7 +13,7 @@
 import { HART_STATE, PRIVILEGE } from '../machine/core/hart-block.ts';
 import type { Hart } from '../machine/hart.ts';
 import { RAM_BASE } from '../machine/physical-map.ts';
-import { PTE } from '../machine/translation.ts';
+import { PTE } from '../machine/page-table.ts';
 import type { GroundTruth } from './ground-truth.ts';
 
 export type EscapeKind =
@@ -190,7 +190,7 @@ export class Oracle {
     // Both were seen at some time: only what is live now counts, and the entry that comes in.
     let live = rights & both;
     for (const each of this.#harts) {
-      for (const entry of each.translation.entries()) {
+      for (const entry of each.translation.tlb.entries()) {
         if (entry.page !== frame) continue;
         // Those of a space that is not the hart's are dropped before they can be used.
         const isUsable = this.#mustHaveFenced(each, entry.high < 0 ? -1 : entry.asid);
@@ -210,7 +210,7 @@ export class Oracle {
       for (const hart of this.#harts) {
         if (
           this.#mustHaveFenced(hart, fence.asid) &&
-          hart.translation.holds(low, high, fence.asid)
+          hart.translation.tlb.holds(low, high, fence.asid)
         ) {
           const text = `hart ${issuer.id} has fenced it, hart ${hart.id} still translates it`;
           this.#report(hart, 'stale', { low, high }, text);

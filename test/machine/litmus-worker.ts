@@ -11,7 +11,7 @@ if (port === null) throw new Error('not a worker');
 
 port.on('message', (pc: number) => {
   hart.reset(pc | 0, 0);
-  hart.fenceI();
+  hart.fences.code();
   let end = 'limit';
   // A hart that pauses waits for another.
   // In short runs: a call of the core that never returns is never optimised.

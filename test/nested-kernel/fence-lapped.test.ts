@@ -30,9 +30,11 @@ function board() {
     ({
       id,
       count: () => {},
-      fenceAll: (asid: number) => done.push(`all ${asid}`),
-      fencePage: (low: number) => done.push(`page ${low >> 12}`),
-      fenceI: () => done.push('code'),
+      fences: {
+        all: (asid: number) => done.push(`all ${asid}`),
+        page: (low: number) => done.push(`page ${low >> 12}`),
+        code: () => done.push('code'),
+      },
     }) as unknown as Hart;
   /** Asks the parked target to forget a page. */
   const ask = (page: number): void =>

@@ -3,7 +3,7 @@ import { describe, expect, it } from 'vitest';
 import { HartBlock } from '../../src/machine/core/hart-block.ts';
 import { attachMachine, createMachine } from '../../src/machine/machine.ts';
 import { RAM_BASE } from '../../src/machine/physical-map.ts';
-import { PTE } from '../../src/machine/translation.ts';
+import { PTE } from '../../src/machine/page-table.ts';
 import { monitorTableBytes } from '../../src/nested-kernel/boot.ts';
 import { Frames, MAX_MAPS } from '../../src/nested-kernel/frames.ts';
 import { append, readLedger, RULES } from '../../src/nested-kernel/ledger.ts';

@@ -1,5 +1,5 @@
 import { describe, expect, it } from 'vitest';
-import { PTE } from '../../src/machine/translation.ts';
+import { PTE } from '../../src/machine/page-table.ts';
 import { GroundTruth } from '../../src/oracle/ground-truth.ts';
 import type { Contexts, DomainContext, Region } from '../../src/policy/contexts.ts';
 

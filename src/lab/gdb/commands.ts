@@ -4,7 +4,7 @@
  */
 import { HART_STATE } from '../../machine/core/hart-block.ts';
 import { PMP } from '../../machine/pmp.ts';
-import { PTE } from '../../machine/translation.ts';
+import { PTE } from '../../machine/page-table.ts';
 import { RAM_BASE } from '../../machine/physical-map.ts';
 import { DOMAIN_STATE, FRAME_KIND, MonitorBlock } from '../../nested-kernel/tables.ts';
 import { AT, Threads } from '../../nested-kernel/threads.ts';

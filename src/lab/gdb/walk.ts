@@ -5,7 +5,7 @@
  * It reads memory and nothing else, and it asks for no rights, so it may disagree with a hart on
  * purpose: about a permission, or about a translation that the hart still remembers.
  */
-import { PTE } from '../../machine/translation.ts';
+import { PTE } from '../../machine/page-table.ts';
 
 const PPN_SHIFT = 10n;
 const PPN_MASK = (1n << 44n) - 1n;

@@ -8,7 +8,7 @@ import { PRIVILEGE } from '../../machine/core/hart-block.ts';
 import type { HartObserver } from '../../machine/hart-observer.ts';
 import type { Hart } from '../../machine/hart.ts';
 import type { Machine } from '../../machine/machine.ts';
-import { NO_FAULT } from '../../machine/translation.ts';
+import { NO_FAULT } from '../../machine/faults.ts';
 import { FRAME_KIND, MonitorBlock } from '../../nested-kernel/tables.ts';
 import { AT, Threads } from '../../nested-kernel/threads.ts';
 import type { TraceClock } from '../trace/hart-tracer.ts';

@@ -16,7 +16,7 @@ interface Part {
   readonly sizeBytes: number;
 }
 
-/** The modelled TLBs, which a machine that is made anew clears once more (`Hart.configureModel`). */
+/** The modelled TLBs, which a machine that is made anew clears once more (`ModelledTlb.configure`). */
 export const modelParts = (plan: MemoryPlan): Part[] =>
   Array.from({ length: plan.harts }, (_, hart) => ({
     start: hartBase(plan, hart) + MODEL_OFFSET,

@@ -173,7 +173,7 @@ export class HartTracer implements HartObserver {
     const hart = this.#hart;
     this.#countersAt = this.#time;
     const misses =
-      hart.counter('softTlbMisses') + hart.translation.misses + hart.counter('tlbMisses');
+      hart.counter('softTlbMisses') + hart.translation.tlb.misses + hart.counter('tlbMisses');
     this.#writer.putNumbers(RECORD.COUNTERS, this.#time, hart.instret, misses);
   }
 }

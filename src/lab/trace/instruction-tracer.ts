@@ -12,7 +12,7 @@ import {
   FLOAT_REGISTER_NAMES,
   REGISTER_NAMES,
 } from '../../machine/isa/disassembler.ts';
-import { NO_FAULT } from '../../machine/translation.ts';
+import { NO_FAULT } from '../../machine/faults.ts';
 import { causeName, hex64, MODE_NAMES } from './names.ts';
 
 export interface InstructionTraceOptions {

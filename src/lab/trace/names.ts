@@ -1,7 +1,6 @@
 /** What the numbers of a trace are called. */
-import { IRQ } from '../../machine/csr-numbers.ts';
+import { IRQ, CAUSE } from '../../machine/csr-numbers.ts';
 import type { LedgerEvent } from '../../nested-kernel/ledger.ts';
-import { CAUSE } from '../../machine/translation.ts';
 
 export const LEDGER_KINDS = [
   'denial',

@@ -2,7 +2,7 @@
 import { parseAddress, type Contexts } from '../../policy/contexts.ts';
 import { PRIVILEGE } from '../../machine/core/hart-block.ts';
 import { RULES } from '../../nested-kernel/ledger.ts';
-import { CAUSE } from '../../machine/translation.ts';
+import { CAUSE } from '../../machine/csr-numbers.ts';
 import { causeName, hex64, LEDGER_KINDS, MODE_NAMES } from './names.ts';
 import { IDLE, numbersOf, RECORD, type TraceRecord } from './records.ts';
 

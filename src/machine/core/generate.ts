@@ -156,6 +156,8 @@ export function generateCore(options: CoreOptions): Uint8Array<ArrayBuffer> {
       'mulh',
       'mulhsu',
       'mulhu',
+      'clmul',
+      'clmulh',
       ...FLOAT_EXPORTS,
       ...TRAP_FUNCTIONS,
     ],
@@ -163,7 +165,7 @@ export function generateCore(options: CoreOptions): Uint8Array<ArrayBuffer> {
   });
 }
 
-/** High halves of 64 x 64 bit products, from four 32 x 32 bit ones. */
+/** High halves of 64 x 64 bit products, from four 32 x 32 bit ones; and products without carries. */
 export function multiplyHelpers(): FunctionBuilder[] {
   const low32 = i64.const(0xffffffff);
   const by32 = i64.const(32);
@@ -195,7 +197,31 @@ export function multiplyHelpers(): FunctionBuilder[] {
     const [a, b] = [mulh.param(0), mulh.param(1)];
     mulh.body = [ret(i64.sub(call('mulhsu', 'i64', a, b), correction(b, a)))];
   }
-  return [mulhu, mulhsu, mulh];
+  return [mulhu, mulhsu, mulh, carryless('clmul'), carryless('clmulh')];
+}
+
+/** One half of the product of two polynomials over GF(2): a term for each bit of the second (vol. I, "Zbc"). */
+function carryless(name: 'clmul' | 'clmulh'): FunctionBuilder {
+  const fn = new FunctionBuilder(name, ['i64', 'i64'], 'i64');
+  const [a, b] = [fn.param(0), fn.param(1)];
+  const product = fn.local('i64');
+  const bit = fn.local('i64');
+  const one = i64.const(1);
+  const term =
+    name === 'clmul' ? i64.shl(a, bit) : i64.shr_u(i64.shr_u(a, one), i64.sub(i64.const(63), bit));
+  const more = label('more');
+  fn.body = [
+    loop(more, [
+      when(i64.ne(b, i64.const(0)), [
+        set(bit, i64.ctz(b)),
+        set(product, i64.xor(product, term)),
+        set(b, i64.and(b, i64.sub(b, one))),
+        br(more),
+      ]),
+    ]),
+    ret(product),
+  ];
+  return fn;
 }
 
 /** 64-bit atomics for TypeScript, which would otherwise need a BigInt for each. */

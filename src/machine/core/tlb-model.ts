@@ -30,6 +30,12 @@ export const MODEL_KIND = { FETCH: 0, LOAD: 1, STORE: 2 } as const;
 export const MODEL_L1_MAX = 64;
 export const MODEL_L2_MAX = 1024;
 
+/** The key of an entry: the number of its page, the level of the leaf, the ASID unless it is global. */
+export const MODEL_KEY = {
+  PAGE_MASK: (1n << 40n) - 1n,
+  LEVEL_SHIFT: 40n,
+  ASID_SHIFT: 44n,
+} as const;
 /** Key of an empty entry: no page number has this bit. */
 export const MODEL_EMPTY = 1n << 62n;
 
@@ -81,14 +87,23 @@ export function modelFunctions(): FunctionBuilder[] {
   const pageShift = i64.extend_u(
     i32.add(i32.const(12), i32.mul(i32.and(shape, i32.const(3)), i32.const(9))),
   );
-  const asidBits = i64.shl(i64.extend_u(load('i32', 4, false, hart, field('asid'))), i64.const(44));
+  const asidBits = i64.shl(
+    i64.extend_u(load('i32', 4, false, hart, field('asid'))),
+    i64.const(MODEL_KEY.ASID_SHIFT),
+  );
   fn.body = [
     block(done, [
       when(i32.lt_s(load('i32', 4, false, hart, field('asid')), i32.const(0)), [br(done)]),
       when(i32.and(shape, i32.const(SHAPE_UNTRANSLATED)), [br(done)]),
       // The page number (at most 36 significant bits and the sign), its size, and the ASID.
-      set(key, i64.and(i64.shr_u(va, pageShift), i64.const((1n << 40n) - 1n))),
-      set(key, i64.or(key, i64.shl(i64.extend_u(i32.and(shape, i32.const(3))), i64.const(40)))),
+      set(key, i64.and(i64.shr_u(va, pageShift), i64.const(MODEL_KEY.PAGE_MASK))),
+      set(
+        key,
+        i64.or(
+          key,
+          i64.shl(i64.extend_u(i32.and(shape, i32.const(3))), i64.const(MODEL_KEY.LEVEL_SHIFT)),
+        ),
+      ),
       when(i32.eqz(i32.and(shape, i32.const(SHAPE_GLOBAL))), [set(key, i64.or(key, asidBits))]),
       set(level, i32.ne(kind, i32.const(MODEL_KIND.FETCH))),
       set(cell, i32.add(hart, i32.shl(level, i32.const(3)))),

@@ -14,7 +14,8 @@ import {
   type DebugView,
   type Point,
 } from './debug-block.ts';
-import type { AccessKind, HeldPages } from '../translation.ts';
+import type { AccessKind } from '../faults.ts';
+import type { HeldPages } from '../translation.ts';
 
 /** A page as a whole number: its address has 64 bits, 12 of them zero. */
 const pageOf = (low: number, high: number): number => (high >>> 0) * 2 ** 20 + (low >>> 12);

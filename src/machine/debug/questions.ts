@@ -56,7 +56,7 @@ const ANSWERS: Answers = {
   tlb: ({ translation }, { most }) => {
     const entries = [];
     let count = 0;
-    for (const { low, high, page, rights, asid } of translation.entries()) {
+    for (const { low, high, page, rights, asid } of translation.tlb.entries()) {
       if (count++ < most) entries.push({ address: [low, high] as const, page, rights, asid });
     }
     return { entries, count };

@@ -1,8 +1,8 @@
 /**
- * Address generation, bit manipulation and conditional zeroing: Zba, Zbb and Zbs ("B" Extension for Bit
+ * Address generation, bit manipulation and conditional zeroing: Zba, Zbb, Zbc and Zbs ("B" Extension for Bit
  * Manipulation, Version 1.0.0, vol. I, 20250508) and Zicond (Integer Conditional Operations, ibid.).
  */
-import { choose, i32, i64, type Expr } from '../wasm/ir.ts';
+import { call, choose, i32, i64, type Expr } from '../wasm/ir.ts';
 import type { Instruction } from './instruction.ts';
 import {
   compute,
@@ -60,6 +60,9 @@ const bytesReversed = i64.rotl(
 /** Shift amounts count modulo the width, as those of the host do. */
 const bitOf = (index: Expr): Expr => i64.shl(one, index);
 
+const carrylessLow = call('clmul', 'i64', rs1, rs2);
+const carrylessHigh = call('clmulh', 'i64', rs1, rs2);
+
 export const BITS: readonly Instruction[] = [
   // Zba
   r('add.uw', 0x04, 0, i64.add(rs1u, rs2), OP_32),
@@ -94,6 +97,11 @@ export const BITS: readonly Instruction[] = [
   shiftw('roriw', 0x30, 5, word(i32.rotr(rs1w, immw))),
   unary('orc.b', 0x287, 5, i64.mul(isByteSet, i64.const(0xff))),
   unary('rev8', 0x6b8, 5, bytesReversed),
+
+  // Zbc: the low and the high half of the product without carries, and its bits 126 to 63
+  r('clmul', 0x05, 1, carrylessLow),
+  r('clmulh', 0x05, 3, carrylessHigh),
+  r('clmulr', 0x05, 2, i64.or(i64.shl(carrylessHigh, one), i64.shr_u(carrylessLow, i64.const(63)))),
 
   // Zbs
   r('bclr', 0x24, 1, i64.and(rs1, not(bitOf(rs2)))),

@@ -6,7 +6,8 @@
  */
 import type { DecodeCache } from '../decode-cache.ts';
 import { decodeOnce, isFourBytes, type Decoded } from '../isa/decoder.ts';
-import { NO_FAULT, type Translation } from '../translation.ts';
+import { NO_FAULT } from '../faults.ts';
+import type { Translation } from '../translation.ts';
 
 /** A region reaches over at most this many pages. */
 export const MOST_PAGES = 16;
@@ -102,6 +103,6 @@ export function fetchPage(translation: Translation, va: number, ram: number): nu
   const high = highOf(va);
   if (translation.translate(low, high, 'fetch', 2) !== NO_FAULT) return -1;
   if (!translation.remember(low, high, 'fetch')) return -1;
-  translation.stampPage(low);
+  translation.tlb.stampPage(low);
   return (translation.hostAddress() - ram) >>> 12;
 }

@@ -12,7 +12,8 @@ import { MAX_REGIONS, RECORD_BYTES, Region, Record16, wordOf } from '../core/har
 import { operationNumber, operationOf } from '../core/operations.ts';
 import type { DecodeCache } from '../decode-cache.ts';
 import type { MemoryPlan } from '../memory-plan.ts';
-import { NO_FAULT, type Translation } from '../translation.ts';
+import { NO_FAULT } from '../faults.ts';
+import type { Translation } from '../translation.ts';
 import { CodeReader, fetchPage, highOf, type CodePage } from './code.ts';
 import { discover, type RegionLimits, type Source } from './discover.ts';
 import { canTranslate, emitRegion } from './emit.ts';

@@ -10,7 +10,7 @@ import type { Hart } from '../../machine/hart.ts';
 import { LAYOUT } from '../abi.ts';
 import { pointerHigh, pointerLow, vpn2 } from '../paging.ts';
 import { satpHigh, type Mechanism, type MechanismEnvironment } from './mechanism.ts';
-import { PTE } from '../../machine/translation.ts';
+import { PTE } from '../../machine/page-table.ts';
 
 /** Pages that every view has: the gates. */
 export const COMMON_KEY = 0;

@@ -159,7 +159,7 @@ export function createVbit({ config, paging, domains }: MechanismEnvironment): M
       hart.count('monitorOps', (CHARGE.SLOT * pages.length) / 2);
       switchUppers(hart, from, to, userTables.get(hart.id) ?? 0);
       hart.setSatp(rootOf(hart), satpHigh(to === 0 ? space : domainAsid(to)));
-      hart.fencePages(pages);
+      hart.fences.pages(pages);
     },
     activate: (hart, space, userTable) => {
       userTables.set(hart.id, userTable);

@@ -104,7 +104,7 @@ export class Bench {
     this.machine.load(Number(physical), bytes);
     this.labels = new Map([...this.labels, ...labels]);
     // The test is no store of the guest's: what is cached must not outlive it.
-    for (const hart of this.harts) hart.fenceI();
+    for (const hart of this.harts) hart.fences.code();
   }
 
   at(label: string): bigint {
@@ -163,13 +163,13 @@ export class Bench {
 
   set mode(mode: 'M' | 'S' | 'U') {
     this.hart.set('mode', PRIVILEGE[mode]);
-    this.hart.translation.select();
+    this.hart.translation.tlb.select();
   }
 
   /** Lets S and U reach all of memory, as firmware does. */
   openPmp(): void {
     this.hart.translation.pmp.open();
-    this.hart.translation.flushAll();
+    this.hart.translation.tlb.flushAll();
   }
 
   /** Raises or lowers an interrupt line, as a device would. */

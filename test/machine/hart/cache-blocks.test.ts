@@ -80,7 +80,7 @@ describe.each(CORES)('on the %s core', (_, core) => {
       tables.map(RAM, RAM, RWX, 2);
       if (flags !== 0n) tables.map(VA, DATA, flags);
       bench.setCsr('satp', tables.satp());
-      bench.hart.translation.flushAll();
+      bench.hart.translation.tlb.flushAll();
       return attempt(name, 'S', VA + 5n);
     };
 

@@ -92,7 +92,7 @@ function run(
   if (code !== undefined) {
     machine.load(Number(FIELD), field);
     machine.load(Number(CODE), code);
-    hart.fenceI();
+    hart.fences.code();
   }
   for (let n = 1; n < 32; n++) hart.setX(n, 0, 0);
   for (const [index, value] of registers.entries())

@@ -2,7 +2,8 @@ import { describe, expect, it } from 'vitest';
 
 import { PENDING } from '../../../src/machine/core/hart-block.ts';
 import { signalHart } from '../../../src/machine/hart-lines.ts';
-import type { Hart, MachineMode } from '../../../src/machine/hart.ts';
+import type { Hart } from '../../../src/machine/hart.ts';
+import type { MachineMode } from '../../../src/machine/machine-mode.ts';
 import { attachMachine, createMachine } from '../../../src/machine/machine.ts';
 import { RAM_BASE } from '../../../src/machine/physical-map.ts';
 import { assemble } from '../isa/assembler.ts';

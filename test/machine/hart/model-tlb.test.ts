@@ -21,7 +21,7 @@ describe('the modelled TLB', () => {
     tables.map(RAM, RAM, RWX | G, 2);
     for (let n = 0n; n < 64n; n++) tables.map(VA + 4096n * n, RAM + 0x10_0000n + 4096n * n, RWX);
     if (translated) bench.setCsr('satp', tables.satp(1n));
-    bench.hart.configureModel(l1, l2);
+    bench.hart.modelledTlb.configure(l1, l2);
     bench.hart.settleCounters();
     const before = COUNTERS.map((name) => bench.hart.counter(name));
     bench.setX('a1', mode === 'S' && translated ? VA : RAM + 0x10_0000n);
@@ -29,7 +29,7 @@ describe('the modelled TLB', () => {
     bench.hart.settleCounters();
     const added = (name: Counter): number =>
       bench.hart.counter(name) - (before[COUNTERS.indexOf(name)] as number);
-    bench.hart.configureModel(0, 0);
+    bench.hart.modelledTlb.configure(0, 0);
     return {
       tlbMisses: added('tlbMisses'),
       tlbL2Hits: added('tlbL2Hits'),

@@ -19,6 +19,12 @@ const remainder = (a: bigint, b: bigint, min: bigint): bigint =>
 const MIN64 = -(2n ** 63n);
 const MIN32 = -(2n ** 31n);
 
+/** The product of two polynomials over GF(2), a bit for each coefficient. */
+const carryless = (a: bigint, b: bigint): bigint => {
+  let product = 0n;
+  for (let bit = 0n; bit < 64n; bit++) if (((b >> bit) & 1n) === 1n) product ^= a << bit;
+  return product;
+};
 /** Bits from the most significant on, as text: most of Zbb reads off it. */
 const binary = (value: bigint, width = 64): string =>
   BigInt.asUintN(width, value).toString(2).padStart(width, '0');
@@ -101,6 +107,9 @@ export const REGISTER_OPERATIONS: Readonly<Record<string, Twin>> = {
   rolw: (a, b) => s32(rotateLeft(binary(a, 32), b & 31n)),
   ror: (a, b) => rotateRight(binary(a), b & 63n),
   rorw: (a, b) => s32(rotateRight(binary(a, 32), b & 31n)),
+  clmul: (a, b) => carryless(a, b),
+  clmulh: (a, b) => carryless(a, b) >> 64n,
+  clmulr: (a, b) => carryless(a, b) >> 63n,
   bclr: (a, b) => a & ~(1n << (b & 63n)),
   bext: (a, b) => (a >> (b & 63n)) & 1n,
   binv: (a, b) => a ^ (1n << (b & 63n)),

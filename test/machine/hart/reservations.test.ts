@@ -154,7 +154,7 @@ describe.each(CORES)('on the %s core', (_, core) => {
       tables.map(VA + 8192n, bench.data, V | R | A);
       tables.map(VA + 12288n, 0x1000_0000n, V | R | W | A | D);
       bench.setCsr('satp', tables.satp());
-      bench.hart.translation.flushAll();
+      bench.hart.translation.tlb.flushAll();
       bench.setX('a1', va);
       bench.load(`${lines}\n ecall`);
       bench.mode = 'S';

@@ -26,7 +26,7 @@ describe.each(CORES)('on the %s core', (_, core) => {
   };
   const on = (tables: PageTables, asid = 0n): void => {
     bench.setCsr('satp', tables.satp(asid));
-    bench.hart.translation.flushAll();
+    bench.hart.translation.tlb.flushAll();
   };
   /** Runs in S; every trap goes to M. */
   const inS = (source: string): void => bench.execute(`${source}\n ecall`, 'S');

@@ -50,7 +50,7 @@ describe.each(CORES)('on the %s core', (_, core) => {
       fresh(`lr.w a0, (a1)\n ${wait}\n wfi`);
       expect(bench.run()).toBe('reserved');
       const before = performance.now();
-      bench.hart.parkOnReservation();
+      bench.hart.waiting.parkOnReservation();
       const waited = performance.now() - before;
       expect(waited).toBeGreaterThan(0.5);
       expect(waited).toBeLessThan(1000);

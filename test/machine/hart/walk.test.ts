@@ -140,7 +140,7 @@ describe.each(CORES)('on the %s core', (_, core) => {
   };
   const inS = (tables: PageTables, source: string): bigint => {
     bench.setCsr('satp', tables.satp());
-    bench.hart.translation.flushAll();
+    bench.hart.translation.tlb.flushAll();
     bench.execute(`${source}\n ecall`, 'S');
     return bench.trap().cause;
   };

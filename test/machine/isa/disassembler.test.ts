@@ -72,7 +72,7 @@ const hasObjdump = spawnSync(OBJDUMP, ['--version']).status === 0;
 
 /** What objdump takes for instructions depends on an attribute of the file. */
 const ARCHITECTURE =
-  'rv64gc_zicsr_zifencei_zihintpause_zba_zbb_zbs_zawrs_zicbom_zicbop_zicboz_svinval';
+  'rv64gc_zicsr_zifencei_zihintpause_zba_zbb_zbc_zbs_zawrs_zicbom_zicbop_zicboz_svinval';
 /** Instructions that only later versions than 2.40 know. */
 const isNews = (text: string): boolean =>
   /^(czero\.|c\.(lbu|lhu|lh|sb|sh|mul|not|[sz]ext\.[bhw]) )/.test(text);

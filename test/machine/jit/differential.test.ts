@@ -90,7 +90,7 @@ class Machine {
     tables.map(VA + 0x20_0000n, STACK, RWX);
     tables.map(VA + 0x1f_f000n, STACK - 4096n, RWX);
     bench.setCsr('satp', tables.satp());
-    bench.hart.translation.flushAll();
+    bench.hart.translation.tlb.flushAll();
   }
 }
 

@@ -73,7 +73,7 @@ describe('a region over two pages', () => {
       [SECOND, 30n],
     ] as const) {
       tables.map(VA + 0x1000n, frame, CODE);
-      bench.hart.fencePage(
+      bench.hart.fences.page(
         Number(BigInt.asIntN(32, VA + 0x1000n)),
         Number(BigInt.asIntN(32, (VA + 0x1000n) >> 32n)),
         -1,
@@ -87,7 +87,7 @@ describe('a region over two pages', () => {
     const tables = space(SECOND);
     expect(runIn(tables)).toBe(30n);
     tables.map(VA + 0x1000n, SECOND, V | R | W | A | D);
-    bench.hart.fenceAll(-1);
+    bench.hart.fences.all(-1);
     bench.mode = 'S';
     bench.finish(VA);
     expect(bench.trap()).toMatchObject({ cause: CAUSES.FETCH_PAGE, pc: VA + 0x1000n });

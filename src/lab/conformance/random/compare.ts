@@ -7,7 +7,7 @@
  */
 import { decode } from '../../../machine/isa/decoder.ts';
 import { REGISTER_NAMES } from '../../../machine/isa/disassembler.ts';
-import { CAUSE } from '../../../machine/translation.ts';
+import { CAUSE } from '../../../machine/csr-numbers.ts';
 import { FRAME, LOG_ENTRY, SLOT, slotOffset } from './image.ts';
 
 /** One value that differs. */
