@@ -30,6 +30,15 @@ export const HOT_AFTER = 2000;
 const MOST_SHARE = 0.05;
 const FREE_MS = 1000;
 /**
+ * Where all but this part of the instructions are translated ones, nothing can be gained quickly: what still
+ * becomes hot are joins between regions and around them, and a region from there on is a large one that
+ * the engine first runs slowly. So it is made only if none was for a while.
+ */
+const UNTRANSLATED = 0.002;
+const SETTLED_MS = 2000;
+/** Fewer instructions say nothing about that. */
+const SAMPLE = 1_000_000;
+/**
  * The first regions follow calls far: a program that computes has few, and all of them matter. One that
  * makes more than `ROOMY_REGIONS` is a kernel, or as large: copies of functions would cost the engine more
  * than calls through the core do.
@@ -46,6 +55,8 @@ const JOIN_BIAS = wordOf('joinBias');
 const FETCH_STAMP = wordOf('fetchStamp');
 const STAMP_OFFSET = wordOf('stampOffset');
 const FAULT_ADDRESS = wordOf('faultAddress');
+const INSTRET = wordOf('instret');
+const REGION_INSTRUCTIONS = wordOf('regionInstructions');
 const REGION_VA = Region.offset.va >> 2;
 const REGION_INDEX = Region.offset.index >> 2;
 const REGION_STAMPS = Region.offset.stamps >> 2;
@@ -71,7 +82,7 @@ export interface JitStatistics {
   /** Times that all code was dropped to make room. */
   purges: number;
   failures: number;
-  /** Times that hot code had to become hot again because translating had taken too much time already. */
+  /** Times that hot code had to become hot again: too much time went to translating already, or it is settled. */
   postponed: number;
   milliseconds: number;
 }
@@ -114,6 +125,11 @@ export class Jit {
   /** By join word: how often a region there was dropped because a page of it had moved. */
   readonly #moves = new Map<number, number>();
   #liveBytes = 0;
+  #isSettled = false;
+  /** Low halves of what was counted when that was found out. */
+  #lastInstructions = 0;
+  #lastTranslated = 0;
+  #lastMade = 0;
   readonly #since = performance.now();
 
   constructor(environment: JitEnvironment) {
@@ -161,7 +177,8 @@ export class Jit {
   translate(): void {
     const join = this.#join(this.#words[this.#block + EXIT_IP] as number);
     const began = performance.now();
-    if (this.statistics.milliseconds > FREE_MS + MOST_SHARE * (began - this.#since)) {
+    const isSettled = this.#isSettledNow() && began < this.#lastMade + SETTLED_MS;
+    if (isSettled || this.statistics.milliseconds > FREE_MS + MOST_SHARE * (began - this.#since)) {
       this.#words[join] = 0;
       this.statistics.postponed += 1;
       return;
@@ -175,7 +192,21 @@ export class Jit {
       this.statistics.failures += 1;
     }
     this.#words[join] = -this.#addressOf(slot);
-    this.statistics.milliseconds += performance.now() - began;
+    this.#lastMade = performance.now();
+    this.statistics.milliseconds += this.#lastMade - began;
+  }
+
+  /** Whether nearly all that was executed of late was translated. */
+  #isSettledNow(): boolean {
+    const instructions = this.#words[this.#block + INSTRET] as number;
+    const translated = this.#words[this.#block + REGION_INSTRUCTIONS] as number;
+    const all = (instructions - this.#lastInstructions) >>> 0;
+    if (all < SAMPLE) return this.#isSettled;
+    const share = ((translated - this.#lastTranslated) >>> 0) / all;
+    this.#lastInstructions = instructions;
+    this.#lastTranslated = translated;
+    this.#isSettled = share > 1 - UNTRANSLATED;
+    return this.#isSettled;
   }
 
   #make(pc: number, join: number): number {

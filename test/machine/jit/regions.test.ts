@@ -1,4 +1,4 @@
-import { describe, expect, it } from 'vitest';
+import { describe, expect, it, onTestFinished, vi } from 'vitest';
 
 import { PENDING } from '../../../src/machine/core/hart-block.ts';
 import { signalHart } from '../../../src/machine/hart-lines.ts';
@@ -161,5 +161,33 @@ describe('what cannot be translated', () => {
     );
     const machine = attachMachine(createMachine({ ...spec, deterministic: true }));
     expect(machine.hart(0).jit).toBeUndefined();
+  });
+});
+
+describe('code that is nearly all translated', () => {
+  it('has little more of it translated, until something else runs', () => {
+    // Time stands still, so what may be made after a while is not.
+    const clock = vi.spyOn(performance, 'now').mockReturnValue(1);
+    onTestFinished(() => clock.mockRestore());
+    const bench = new Bench({ deterministic: false, jitAfter: 50 });
+    const { statistics } = jitOf(bench);
+    const loop = (turns: number): string =>
+      `li s0, ${turns}\n loop: addi s0, s0, -1\n bnez s0, loop\n wfi`;
+    const run = (turns: number, from: bigint): void => {
+      bench.load(loop(turns), from);
+      bench.pc = from;
+      while (bench.run(10_000_000) !== 'waiting');
+    };
+    run(2_000_000, RAM);
+    const settled = statistics.regions;
+    expect(settled).toBeGreaterThan(0);
+    run(80, RAM + 0x1000n);
+    expect(statistics).toMatchObject({ regions: settled, postponed: 1 });
+    run(2_000_000, RAM + 0x2000n);
+    expect(statistics.regions).toBe(settled + 1);
+    expect(bench.x('s0')).toBe(0n);
+    clock.mockReturnValue(2002);
+    run(80, RAM + 0x3000n);
+    expect(statistics.regions).toBe(settled + 2);
   });
 });
