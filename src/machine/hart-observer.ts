@@ -20,7 +20,7 @@ export interface HartObserver {
   trapped(hart: Hart, trap: TakenTrap): void;
   /** MRET or SRET, or the monitor, has put the hart into the mode and at the pc where it goes on. */
   returned(hart: Hart): void;
-  /** The hart has done what others asked of it: at the start of a run, and when its pending word was set. */
+  /** The hart has done what others asked of it: at the start of a run and of each slice, and when its pending word was set. */
   served(hart: Hart): void;
   /** A WFI that nothing ends yet; the next that is heard of the hart is `served`. */
   waits(hart: Hart): void;

@@ -351,6 +351,7 @@ export class Hart
       switch (reason) {
         case EXIT.LIMIT:
           if (this.#isSingle || this.instret >= target) break;
+          this.observer?.served(this);
           this.timers.poll();
           this.#takeInterrupt();
           break;
