@@ -200,9 +200,10 @@ export class Jit {
   #isSettledNow(): boolean {
     const instructions = this.#words[this.#block + INSTRET] as number;
     const translated = this.#words[this.#block + REGION_INSTRUCTIONS] as number;
-    const all = (instructions - this.#lastInstructions) >>> 0;
-    if (all < SAMPLE) return this.#isSettled;
-    const share = ((translated - this.#lastTranslated) >>> 0) / all;
+    // Negative after a reset, and after very long: then nothing is known.
+    const all = (instructions - this.#lastInstructions) | 0;
+    if (all >= 0 && all < SAMPLE) return this.#isSettled;
+    const share = all < 0 ? 0 : ((translated - this.#lastTranslated) | 0) / all;
     this.#lastInstructions = instructions;
     this.#lastTranslated = translated;
     this.#isSettled = share > 1 - UNTRANSLATED;
