@@ -12,7 +12,7 @@ export const kindOf = (shape: number): number =>
 /** Address bits within the range of a leaf, by kind; 0 for a page. */
 const KIND_SHIFT = [0, 21, 30, 39, 16] as const;
 /** Enough bits that a kernel's text and its own memory seldom share one with what it maps page by page. */
-const KIND_WORDS = 8;
+const KIND_WORDS = 64;
 /** Words of these bits that a table needs: leaves are hashed, and each kind has as many. */
 export const LARGE_WORDS: number = Object.keys(LARGE).length * KIND_WORDS;
 
@@ -37,5 +37,5 @@ export const isInRange = (
 export const largeBit = (kind: number, low: number, high: number): number => {
   const shift = KIND_SHIFT[kind] as number;
   const number = shift >= 32 ? high >>> (shift - 32) : (low >>> shift) ^ (high << (32 - shift));
-  return (kind - 1) * 32 * KIND_WORDS + ((number ^ (number >>> 8)) & (32 * KIND_WORDS - 1));
+  return (kind - 1) * 32 * KIND_WORDS + ((number ^ (number >>> 11)) & (32 * KIND_WORDS - 1));
 };
