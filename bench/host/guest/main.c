@@ -35,8 +35,8 @@ static const struct row ROWS[] = {
     {"system", "trap", run_trap, 80000, NEEDS_ONE_HART},
     {"system", "page-fault", run_page_fault, 6000, NEEDS_ONE_HART},
     {"system", "context-switch", run_context_switch, 4000, NEEDS_ONE_HART},
-    {"smp", "shootdown", run_shootdown, 500, NEEDS_MORE_HARTS},
-    {"smp", "wakeup", run_wakeup, 500, NEEDS_MORE_HARTS},
+    {"smp", "shootdown", run_shootdown, 2000, NEEDS_MORE_HARTS},
+    {"smp", "wakeup", run_wakeup, 2000, NEEDS_MORE_HARTS},
 };
 #define ROW_COUNT (sizeof ROWS / sizeof ROWS[0])
 
