@@ -23,12 +23,13 @@ import { shapeOf } from './structure.ts';
 /** How often control comes to an address before it is translated from there; what measured best. */
 export const HOT_AFTER = 2000;
 /**
- * Translating may take this part of the time, after a first second of it: code that is executed a few
+ * So many instructions are translated at most in a millisecond since the start, and as many more as make a
+ * second's work: at some ten microseconds each, a twentieth of the time. Code that is executed a few
  * thousand times and then no more, as most is while a kernel boots, must not cost more than it would have
- * interpreted. The engine's own work on what was made, in other threads and at first calls, comes on top.
+ * interpreted. Counted in instructions, since on a busy host everything takes longer.
  */
-const MOST_SHARE = 0.05;
-const FREE_MS = 1000;
+const INSTRUCTIONS_PER_MS = 5;
+const FREE_INSTRUCTIONS = 100_000;
 /**
  * Where all but this part of the instructions are translated ones, nothing can be gained quickly: what still
  * becomes hot are joins between regions and around them, and a region from there on is a large one that
@@ -82,9 +83,8 @@ export interface JitStatistics {
   /** Times that all code was dropped to make room. */
   purges: number;
   failures: number;
-  /** Times that hot code had to become hot again: too much time went to translating already, or it is settled. */
+  /** Times that hot code had to become hot again: too much was translated already, or it is settled. */
   postponed: number;
-  milliseconds: number;
 }
 
 export interface JitEnvironment {
@@ -107,7 +107,6 @@ export class Jit {
     purges: 0,
     failures: 0,
     postponed: 0,
-    milliseconds: 0,
   };
   readonly #words: Int32Array;
   readonly #block: number;
@@ -178,7 +177,8 @@ export class Jit {
     const join = this.#join(this.#words[this.#block + EXIT_IP] as number);
     const began = performance.now();
     const isSettled = this.#isSettledNow() && began < this.#lastMade + SETTLED_MS;
-    if (isSettled || this.statistics.milliseconds > FREE_MS + MOST_SHARE * (began - this.#since)) {
+    const allowed = FREE_INSTRUCTIONS + INSTRUCTIONS_PER_MS * (began - this.#since);
+    if (isSettled || this.statistics.instructions > allowed) {
       this.#words[join] = 0;
       this.statistics.postponed += 1;
       return;
@@ -193,7 +193,6 @@ export class Jit {
     }
     this.#words[join] = -this.#addressOf(slot);
     this.#lastMade = performance.now();
-    this.statistics.milliseconds += this.#lastMade - began;
   }
 
   /** Whether nearly all that was executed of late was translated. */
