@@ -84,8 +84,28 @@ function separationOf(machine: HaltedMachine) {
   return { contexts: separation, tables: MonitorBlock.at(memory, parts.plan.monitor) };
 }
 
+/**
+ * A hart that was named, else `selected`. GDB tells us which one its user means only when it reads something of
+ * it: after `info threads` that is the last of the list.
+ */
+function namedHart(machine: HaltedMachine, word: string | undefined, selected: number): number {
+  if (word === undefined) return selected;
+  const { harts } = machine.session.machine.parts.plan;
+  const hart = /^\d+$/.test(word) ? Number(word) : NaN;
+  if (!(hart < harts)) throw new CommandMistake(`'${word}' is no hart: give 0 to ${harts - 1}`);
+  return hart;
+}
+
+/** Where every hart is, or one. */
+function domain(machine: HaltedMachine, selected: number, [word]: readonly string[]): string[] {
+  if (word !== undefined) return domainOf(machine, namedHart(machine, word, selected));
+  return Array.from({ length: machine.session.machine.parts.plan.harts }, (_, hart) =>
+    domainOf(machine, hart),
+  ).flat();
+}
+
 /** The domain that a hart is in, and the calls that led there, the last one first. */
-function domain(machine: HaltedMachine, hart: number): string[] {
+function domainOf(machine: HaltedMachine, hart: number): string[] {
   const { contexts, tables } = separationOf(machine);
   const nameOf = (id: number): string => contexts.domains[id]?.name ?? String(id);
   const id = machine.word(hart, 'domain');
@@ -128,7 +148,8 @@ function domains(machine: HaltedMachine): string[] {
 
 // --- views ---
 
-function view(machine: HaltedMachine, hart: number): string[] {
+function view(machine: HaltedMachine, selected: number, [word]: readonly string[]): string[] {
+  const hart = namedHart(machine, word, selected);
   const satp = machine.satp(hart);
   const { mode } = machine.walk(hart, 0n);
   const lines = [
@@ -174,7 +195,8 @@ function walk(machine: HaltedMachine, hart: number, [address]: readonly string[]
 
 const MOST_TLB = 512;
 
-function tlb(machine: HaltedMachine, hart: number): string[] {
+function tlb(machine: HaltedMachine, selected: number, [word]: readonly string[]): string[] {
+  const hart = namedHart(machine, word, selected);
   const answer = machine.ask(hart)('tlb', { most: MOST_TLB });
   if (answer === undefined) return [`hart ${hart} has not started`];
   const rows = answer.entries.map(({ address, page, rights: bits, asid }) => [
@@ -194,7 +216,8 @@ function tlb(machine: HaltedMachine, hart: number): string[] {
 
 const PMP_MODES = ['off', 'TOR', 'NA4', 'NAPOT'];
 
-function pmp(machine: HaltedMachine, hart: number): string[] {
+function pmp(machine: HaltedMachine, selected: number, [word]: readonly string[]): string[] {
+  const hart = namedHart(machine, word, selected);
   const entries = machine.ask(hart)('pmp', {});
   if (entries === undefined) return [`hart ${hart} has not started`];
   if (entries.length === 0) return ['every entry is off'];
@@ -269,15 +292,19 @@ function interrupts(machine: HaltedMachine, _hart: number, [word]: readonly stri
 const COMMANDS: Readonly<Record<string, MonitorCommand>> = {
   harts: { usage: 'harts', what: 'all harts: state, mode, domain, pc', run: harts },
   domain: {
-    usage: 'domain',
-    what: 'domain of the selected hart, and the calls into it',
+    usage: 'domain [HART]',
+    what: 'domain of every hart or one, and the calls into it',
     run: domain,
   },
   domains: { usage: 'domains', what: 'all domains and how they are', run: domains },
-  view: { usage: 'view', what: 'root, ASID, and the regions in the present view', run: view },
+  view: {
+    usage: 'view [HART]',
+    what: 'root, ASID, and the regions in the present view',
+    run: view,
+  },
   walk: { usage: 'walk [ADDR]', what: 'walk of the page tables for an address, or pc', run: walk },
-  tlb: { usage: 'tlb', what: 'translations that the hart remembers', run: tlb },
-  pmp: { usage: 'pmp', what: 'physical memory protection of the hart', run: pmp },
+  tlb: { usage: 'tlb [HART]', what: 'translations that the hart remembers', run: tlb },
+  pmp: { usage: 'pmp [HART]', what: 'physical memory protection of the hart', run: pmp },
   phys: { usage: 'phys ADDR [BYTES]', what: 'physical memory', run: physical },
   events: { usage: 'events', what: 'the last denials, faults and restarts', run: events },
   save: {

@@ -64,6 +64,8 @@ describe('the remote protocol at the bundled kernel', () => {
     expect(text).toMatch(/is in domain \d+ \(ramfs\), running, generation 1/);
     expect(text).toMatch(/#1 vfs at 0x[0-9a-f]{16} called ramfs_read in ramfs\n/);
     expect(text).toMatch(/#0 core at 0x[0-9a-f]{16} called vfs_\w+ in vfs\n/);
+    expect(text).toMatch(/^hart 0 is in [^]*^hart 1 is in /m);
+    expect(await gdb.monitor('domain 1')).toMatch(/^hart 1 is in /);
   });
 
   it('shows the present view, and nothing of memory that is not in it', async () => {

@@ -298,7 +298,16 @@ describe.each(MODES)('gdb at a $kind run', (mode) => {
     expect(await gdb.ask('m0,4')).toBe('E0e');
     for (let n = 0; n < 256; n++) expect(await gdb.ask(`Z0,${hex(BigInt(n * 2))},2`)).toBe('OK');
     expect(await gdb.ask('Z0,10000,2')).toBe('E1c');
-    for (const command of ['nonsense', 'walk zz', 'phys', 'phys 0', 'domain', 'step-interrupts x'])
+    for (const command of [
+      'nonsense',
+      'walk zz',
+      'phys',
+      'phys 0',
+      'domain',
+      'view 99',
+      'tlb x',
+      'step-interrupts x',
+    ])
       expect(await gdb.monitor(command)).toMatch(/monitor|no command/);
     expect(await gdb.monitor('harts')).toMatch(/hart +state +mode/);
     expect(await gdb.monitor('help')).toMatch(/monitor walk/);
