@@ -96,6 +96,12 @@ function namedHart(machine: HaltedMachine, word: string | undefined, selected: n
   return hart;
 }
 
+/** A command about one hart, as one that may name it. */
+const ofHart =
+  (run: (machine: HaltedMachine, hart: number) => string[]): MonitorCommand['run'] =>
+  (machine, selected, [word]) =>
+    run(machine, namedHart(machine, word, selected));
+
 /** Where every hart is, or one. */
 function domain(machine: HaltedMachine, selected: number, [word]: readonly string[]): string[] {
   if (word !== undefined) return domainOf(machine, namedHart(machine, word, selected));
@@ -148,8 +154,7 @@ function domains(machine: HaltedMachine): string[] {
 
 // --- views ---
 
-function view(machine: HaltedMachine, selected: number, [word]: readonly string[]): string[] {
-  const hart = namedHart(machine, word, selected);
+function view(machine: HaltedMachine, hart: number): string[] {
   const satp = machine.satp(hart);
   const { mode } = machine.walk(hart, 0n);
   const lines = [
@@ -195,8 +200,7 @@ function walk(machine: HaltedMachine, hart: number, [address]: readonly string[]
 
 const MOST_TLB = 512;
 
-function tlb(machine: HaltedMachine, selected: number, [word]: readonly string[]): string[] {
-  const hart = namedHart(machine, word, selected);
+function tlb(machine: HaltedMachine, hart: number): string[] {
   const answer = machine.ask(hart)('tlb', { most: MOST_TLB });
   if (answer === undefined) return [`hart ${hart} has not started`];
   const rows = answer.entries.map(({ address, page, rights: bits, asid }) => [
@@ -216,8 +220,7 @@ function tlb(machine: HaltedMachine, selected: number, [word]: readonly string[]
 
 const PMP_MODES = ['off', 'TOR', 'NA4', 'NAPOT'];
 
-function pmp(machine: HaltedMachine, selected: number, [word]: readonly string[]): string[] {
-  const hart = namedHart(machine, word, selected);
+function pmp(machine: HaltedMachine, hart: number): string[] {
   const entries = machine.ask(hart)('pmp', {});
   if (entries === undefined) return [`hart ${hart} has not started`];
   if (entries.length === 0) return ['every entry is off'];
@@ -300,11 +303,11 @@ const COMMANDS: Readonly<Record<string, MonitorCommand>> = {
   view: {
     usage: 'view [HART]',
     what: 'root, ASID, and the regions in the present view',
-    run: view,
+    run: ofHart(view),
   },
   walk: { usage: 'walk [ADDR]', what: 'walk of the page tables for an address, or pc', run: walk },
-  tlb: { usage: 'tlb [HART]', what: 'translations that the hart remembers', run: tlb },
-  pmp: { usage: 'pmp [HART]', what: 'physical memory protection of the hart', run: pmp },
+  tlb: { usage: 'tlb [HART]', what: 'translations that the hart remembers', run: ofHart(tlb) },
+  pmp: { usage: 'pmp [HART]', what: 'physical memory protection of the hart', run: ofHart(pmp) },
   phys: { usage: 'phys ADDR [BYTES]', what: 'physical memory', run: physical },
   events: { usage: 'events', what: 'the last denials, faults and restarts', run: events },
   save: {
