@@ -14,7 +14,7 @@ import {
   withSignOf,
   type Format,
 } from '../fp/format.ts';
-import { call, choose, f32, f64, i32, i64, operand, type Expr } from '../wasm/ir.ts';
+import { call, choose, codeOf, f32, f64, i32, i64, operand, type Expr } from '../wasm/ir.ts';
 import type { Instruction, Syntax } from './instruction.ts';
 import { FORMATS, full, MASK_I, MASK_R, rs1, rs1w, word } from './formats.ts';
 
@@ -36,7 +36,8 @@ interface Precision {
   readonly out: (bits: Expr) => Expr;
 }
 
-const BOX = i64.const(-(1n << 32n));
+const BOX_BITS = -(1n << 32n);
+const BOX = i64.const(BOX_BITS);
 /** A binary32 value that is not boxed properly counts as the canonical NaN ("NaN Boxing of Narrower Values"). */
 export const unboxed = (register: Expr): Expr =>
   choose(i64.eq(i64.and(register, BOX), BOX), i32.wrap(register), canonicalNan(BINARY32));
@@ -47,10 +48,18 @@ export function unboxedOperand(tree: Expr): string | undefined {
   const register = bits.k === 'op' && bits.code === WRAP ? bits.args[0] : undefined;
   return condition.k === 'op' && register?.k === 'operand' ? register.name : undefined;
 }
-const codeOf = (tree: Expr): number => (tree.k === 'op' ? tree.code : -1);
 const WRAP = codeOf(i32.wrap(BOX));
 /** What an f register holds for the bits of a binary32 value. */
 export const boxed = (bits: Expr): Expr => i64.or(i64.extend_u(bits), BOX);
+/** The bits that a tree of that kind puts into a box; undefined if it is something else. */
+export function boxedBits(tree: Expr): Expr | undefined {
+  if (tree.k !== 'op' || tree.code !== OR) return undefined;
+  const [inner, box] = tree.args;
+  const isBoxed = inner?.k === 'op' && inner.code === EXTEND && box?.k === 'const';
+  return isBoxed && BigInt(box.value) === BOX_BITS ? inner.args[0] : undefined;
+}
+const OR = codeOf(boxed(i32.const(0)));
+const EXTEND = codeOf(i64.extend_u(i32.const(0)));
 
 const SINGLE: Precision = {
   format: BINARY32,

@@ -10,11 +10,12 @@ import { MSTATUS_BITS } from '../csr-numbers.ts';
 import { BINARY32, BINARY64, ROUND, ROUND_DYNAMIC, type Format } from '../fp/format.ts';
 import { hostFuses } from '../fp/host.ts';
 import { mayAskHost } from '../fp/round.ts';
-import { boxed, unboxed, unboxedOperand } from '../isa/float.ts';
+import { boxed, boxedBits, unboxed, unboxedOperand } from '../isa/float.ts';
 import type { Instruction as IsaInstruction } from '../isa/instruction.ts';
 import type { FunctionBuilder } from '../wasm/encoder.ts';
 import {
   choose,
+  codeOf,
   f32,
   f64,
   i32,
@@ -80,23 +81,11 @@ function valueOf(format: Format, tree: Expr): Expr {
   }
   return host.fromBits(tree);
 }
-const codeOf = (tree: Expr): number => (tree.k === 'op' ? tree.code : -1);
 const TO_BITS = { i32: codeOf(f32.toBits(i32.const(0))), i64: codeOf(f64.toBits(i64.const(0))) };
 const XOR = {
   i32: codeOf(i32.xor(i32.const(0), i32.const(0))),
   i64: codeOf(i64.xor(i64.const(0), i64.const(0))),
 };
-
-/** The bits of a binary32 value that a tree puts into a box. */
-function boxedBits(tree: Expr): Expr | undefined {
-  if (tree.k !== 'op' || tree.code !== codeOf(BOXED)) return undefined;
-  const [inner, box] = tree.args;
-  const isBoxed = inner?.k === 'op' && inner.code === EXTEND && box?.k === 'const';
-  return isBoxed && BigInt(box.value) === BOX ? inner.args[0] : undefined;
-}
-const BOX = -(1n << 32n);
-const BOXED = boxed(i32.const(0));
-const EXTEND = codeOf(i64.extend_u(i32.const(0)));
 
 /** Operands that a meaning reads as binary32, by instruction of the ISA. */
 const singlesRead = new WeakMap<IsaInstruction, readonly string[]>();

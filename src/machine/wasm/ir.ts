@@ -91,6 +91,9 @@ export type Stmt =
     }
   | { readonly k: 'return'; readonly value: Expr };
 
+/** The opcode of an operation, -1 of any other tree: for those who look for a form. */
+export const codeOf = (tree: Expr): number => (tree.k === 'op' ? tree.code : -1);
+
 type Binary = (a: Expr, b: Expr) => Expr;
 type Unary = (a: Expr) => Expr;
 
