@@ -8,7 +8,15 @@
  * the hart itself notices it: its copy (decode-cache.ts) is replaced, and gets another version.
  */
 import type { CoreExports } from '../core/generate.ts';
-import { MAX_REGIONS, RECORD_BYTES, Region, Record16, wordOf } from '../core/hart-block.ts';
+import {
+  JumpEntry,
+  jumpNumber,
+  MAX_REGIONS,
+  RECORD_BYTES,
+  Region,
+  Record16,
+  wordOf,
+} from '../core/hart-block.ts';
 import { operationNumber, operationOf } from '../core/operations.ts';
 import type { DecodeCache } from '../decode-cache.ts';
 import type { MemoryPlan } from '../memory-plan.ts';
@@ -61,6 +69,7 @@ const REGION_INSTRUCTIONS = wordOf('regionInstructions');
 const REGION_VA = Region.offset.va >> 2;
 const REGION_INDEX = Region.offset.index >> 2;
 const REGION_STAMPS = Region.offset.stamps >> 2;
+const JUMP_INDEX = JumpEntry.offset.index >> 2;
 const REGION_WORDS = Region.sizeBytes >> 2;
 const JALR = operationNumber.get('jalr') as number;
 /** Region 0 begins nowhere: joins point to it that are not to be asked about again. */
@@ -112,6 +121,7 @@ export class Jit {
   readonly #block: number;
   readonly #plan: MemoryPlan;
   readonly #first: number;
+  readonly #firstJump: number;
   readonly #table: WebAssembly.Table;
   readonly #firstIndex: number;
   readonly #translation: Translation;
@@ -138,6 +148,7 @@ export class Jit {
     this.#block = base >> 2;
     this.#plan = plan;
     this.#first = base + plan.regionsOffset;
+    this.#firstJump = base + plan.jumpsOffset;
     this.#table = core.regions;
     this.#firstIndex = core.regions.grow(MAX_REGIONS);
     this.#translation = translation;
@@ -306,6 +317,11 @@ export class Jit {
   #drop(slot: number, { join }: LiveRegion): void {
     // A page whose copy was replaced has new join words.
     if (this.#words[join] === -this.#addressOf(slot)) this.#words[join] = 0;
+    // Nor may control come to it by its address.
+    const region = this.#addressOf(slot) >> 2;
+    const low = this.#words[region + REGION_VA] as number;
+    const jump = (this.#firstJump + jumpNumber(low) * JumpEntry.sizeBytes) >> 2;
+    if (this.#words[jump + JUMP_INDEX] === this.#firstIndex + slot) this.#words[jump] = ODD_ADDRESS;
     this.#regions[slot] = undefined;
     this.#table.set(this.#firstIndex + slot, null);
     this.#free.push(slot);
