@@ -5,14 +5,11 @@ import * as nodeModule from 'node:module';
 import { constants } from 'node:os';
 import { fileURLToPath } from 'node:url';
 
+import './compile-cache.mjs';
+
 const NEEDED = [24, 12];
 const [major, minor] = process.versions.node.split('.').map(Number);
 const isNewEnough = major > NEEDED[0] || (major === NEEDED[0] && minor >= NEEDED[1]);
-
-// Read by every worker thread that starts later: they load the compiled sources, not the text.
-process.env.NODE_COMPILE_CACHE ??= fileURLToPath(
-  new URL('../build/compile-cache', import.meta.url),
-);
 
 /** The Node.js that npm installed for this platform, or undefined. */
 function ownRuntime() {
@@ -32,8 +29,6 @@ function ownRuntime() {
 }
 
 if (isNewEnough) {
-  // The variable comes too late for this thread.
-  nodeModule.enableCompileCache(process.env.NODE_COMPILE_CACHE);
   await import('../src/cli/main.ts');
 } else {
   const runtime = process.env.CORDON_NODE ?? ownRuntime();
