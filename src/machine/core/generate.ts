@@ -991,7 +991,9 @@ function runFunction(options: CoreOptions): FunctionBuilder {
               i32.shl(i32.wrap(tagged), i32.const(3)),
             ),
           ),
-          ...(options.regions === undefined ? [] : enterRegion(options.regions.hotAfter, options.regions.jumpsOffset)),
+          ...(options.regions === undefined
+            ? []
+            : enterRegion(options.regions.hotAfter, options.regions.jumpsOffset)),
         ],
       ),
       set(lineStart, ip),
