@@ -97,7 +97,7 @@ export function planMemory(request: {
     throw new RangeError(`memory must be 16M to 1G in whole pages, got ${ramBytes} bytes`);
   }
   // A page that has to go takes its translated code with it. Only what is used takes room on the host.
-  const decodedPages = harts <= 8 ? 1024 : harts <= 16 ? 384 : 192;
+  const decodedPages = harts <= 2 ? 3072 : harts <= 8 ? 1024 : harts <= 16 ? 384 : 192;
   const decodedOffset = alignUp(MODEL_OFFSET + ModelTlb.sizeBytes, 64);
   const joinsOffset = alignUp(decodedOffset + decodedPages * DECODED_PAGE_BYTES, 64);
   const regionsOffset = alignUp(joinsOffset + decodedPages * JOINS_PER_PAGE * 4, 64);

@@ -221,6 +221,7 @@ export class Jit {
   }
 
   #make(pc: number, join: number): number {
+    const stamp = this.#fetchStamp;
     const reader = new CodeReader(this.#translation, this.#decodeCache, this.#plan.ram);
     const source: Source = {
       at: (address) => reader.at(address),
@@ -246,7 +247,7 @@ export class Jit {
     this.#words[at + REGION_VA] = pc | 0;
     this.#words[at + REGION_VA + 1] = highOf(pc);
     this.#words[at + REGION_INDEX] = this.#firstIndex + slot;
-    this.#stamp(slot);
+    this.#stamp(slot, stamp);
     this.#liveBytes += bytes.length;
     this.statistics.regions += 1;
     this.statistics.instructions += instructions;
@@ -272,6 +273,7 @@ export class Jit {
       this.#words[join] = 0;
       return;
     }
+    const stamp = this.#fetchStamp;
     for (const { va, page } of region.pages) {
       if (fetchPage(this.#translation, va, this.#plan.ram) === page) continue;
       // Found elsewhere, or not executable here.
@@ -280,7 +282,7 @@ export class Jit {
       return;
     }
     if (this.#isStale(region)) this.#drop(slot, region);
-    else this.#stamp(slot);
+    else this.#stamp(slot, stamp);
   }
 
   /** A region whose pages keep changing places costs more than it saves. */
@@ -295,13 +297,18 @@ export class Jit {
     return pages.some(({ page, version }) => this.#decodeCache.versionOf(page) !== version);
   }
 
-  /** Declares a region proven for the present fetch translations. */
-  #stamp(slot: number): void {
-    const { words } = { words: this.#words };
-    const offset = (words[this.#block + STAMP_OFFSET] as number) >> 2;
-    words[(this.#addressOf(slot) >> 2) + REGION_STAMPS + offset] = words[
-      this.#block + FETCH_STAMP
-    ] as number;
+  get #fetchStamp(): number {
+    return this.#words[this.#block + FETCH_STAMP] as number;
+  }
+
+  /**
+   * Declares a region proven for the present fetch translations, if they are those of `stamp`, when its first
+   * page was looked up: to find another may have evicted what an earlier one was found by.
+   */
+  #stamp(slot: number, stamp: number): void {
+    if (this.#fetchStamp !== stamp) return;
+    const offset = (this.#words[this.#block + STAMP_OFFSET] as number) >> 2;
+    this.#words[(this.#addressOf(slot) >> 2) + REGION_STAMPS + offset] = stamp;
   }
 
   #allocate(): number {
