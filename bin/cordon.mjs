@@ -5,8 +5,6 @@ import * as nodeModule from 'node:module';
 import { constants } from 'node:os';
 import { fileURLToPath } from 'node:url';
 
-import './compile-cache.mjs';
-
 const NEEDED = [24, 12];
 const [major, minor] = process.versions.node.split('.').map(Number);
 const isNewEnough = major > NEEDED[0] || (major === NEEDED[0] && minor >= NEEDED[1]);
@@ -29,6 +27,7 @@ function ownRuntime() {
 }
 
 if (isNewEnough) {
+  await import('./runtime.mjs');
   await import('../src/cli/main.ts');
 } else {
   const runtime = process.env.CORDON_NODE ?? ownRuntime();

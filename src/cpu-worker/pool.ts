@@ -15,7 +15,6 @@ import type { HartState } from '../machine/hart.ts';
 import type { Machine } from '../machine/machine.ts';
 import { EXIT_REASON } from '../machine/memory-plan.ts';
 import type { MonitorConfig } from '../nested-kernel/config.ts';
-import { makeEngineGiveWay } from './engine-threads.ts';
 import type { HartTask } from './hart-task.ts';
 import { TurnWords } from './turns.ts';
 import { workerUrl } from './worker-url.ts';
@@ -62,7 +61,6 @@ export class HartPool {
     this.#stopTimeoutMs = options.stopTimeoutMs ?? 5_000;
     // The threads load modules that this one has compiled, all at once: they find them in the cache.
     flushCompileCache();
-    makeEngineGiveWay();
     this.#piscina = new Piscina<HartTask, void>({
       filename: options.taskUrl ?? workerUrl(import.meta.url, './hart-task'),
       minThreads: harts,
