@@ -166,10 +166,14 @@ export class DecodeCache {
     const at = this.#ram + page * 4096;
     this.#copies.set(this.#bytes.subarray(at, at + 4096), slot * 4096);
     const first = this.#address(slot) >> 2;
-    this.#words.fill(0, first, first + DECODED_PAGE_BYTES / 4);
-    this.#words[first + PARCELS_PER_PAGE * 4] = REFETCH_HEAD;
-    const join = (this.#joins >> 2) + slot * JOINS_PER_PAGE;
-    this.#words.fill(0, join, join + JOINS_PER_PAGE);
+    const last = first + PARCELS_PER_PAGE * 4;
+    // Memory that was never used is 0, and takes no room on the host until it is.
+    if (this.#words[last] === REFETCH_HEAD) {
+      this.#words.fill(0, first, last);
+      const join = (this.#joins >> 2) + slot * JOINS_PER_PAGE;
+      this.#words.fill(0, join, join + JOINS_PER_PAGE);
+    }
+    this.#words[last] = REFETCH_HEAD;
     this.#versions[slot] = ++this.#lastVersion;
   }
 
