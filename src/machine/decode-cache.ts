@@ -54,6 +54,7 @@ export class DecodeCache {
   readonly #versions: Int32Array;
   #lastVersion = 0;
   #nextVictim = 0;
+  #pages = 0;
   /** Parcels decoded since the counter was last read. */
   decoded = 0;
 
@@ -89,6 +90,11 @@ export class DecodeCache {
   /** What is added to a quarter of a record's address to get its join word's. */
   get joinBias(): number {
     return this.#joins - this.#start / 4;
+  }
+
+  /** How many pages have a copy. */
+  get pages(): number {
+    return this.#pages;
   }
 
   /** The name of the copy that stands for a page of RAM now, -1 if there is none. */
@@ -141,7 +147,8 @@ export class DecodeCache {
     slot = this.#nextVictim;
     this.#nextVictim = (slot + 1) % this.#slots;
     const old = this.#pageOfSlot[slot] as number;
-    if (old >= 0) {
+    if (old < 0) this.#pages += 1;
+    else {
       this.#slotOfPage[old] = -1;
       evicted();
     }

@@ -48,13 +48,13 @@ const SETTLED_MS = 2000;
 /** Fewer instructions say nothing about that. */
 const SAMPLE = 1_000_000;
 /**
- * The first regions follow calls far: a program that computes has few, and all of them matter. One that
- * makes more than `ROOMY_REGIONS` is a kernel, or as large: copies of functions would cost the engine more
- * than calls through the core do.
+ * Regions of a program that computes follow calls far: it has few, and all of them matter. One whose code is
+ * in more than `ROOMY_PAGES` is a kernel, or as large: copies of functions would cost the engine more than
+ * calls through the core do.
  */
 const ROOMY: RegionLimits = { calls: 3, instructions: 800 };
 const TIGHT: RegionLimits = { calls: 0, instructions: 120 };
-const ROOMY_REGIONS = 64;
+const ROOMY_PAGES = 64;
 /** Code that is kept at most, in bytes of WebAssembly; all of it is dropped when it is more. */
 const MOST_CODE_BYTES = 32 << 20;
 
@@ -231,7 +231,7 @@ export class Jit {
       source,
       pc,
       (instruction) => canTranslate(instruction, this.#tracksReservations),
-      this.statistics.regions < ROOMY_REGIONS ? ROOMY : TIGHT,
+      this.#decodeCache.pages <= ROOMY_PAGES ? ROOMY : TIGHT,
     );
     if (entry.body.length === 0 && !('at' in entry.end)) return NOWHERE;
     if (!reader.isUnchanged()) return NOWHERE;
