@@ -9,11 +9,6 @@ const NEEDED = [24, 12];
 const [major, minor] = process.versions.node.split('.').map(Number);
 const isNewEnough = major > NEEDED[0] || (major === NEEDED[0] && minor >= NEEDED[1]);
 
-// Read by every worker thread that starts later: they load the compiled sources, not the text.
-process.env.NODE_COMPILE_CACHE ??= fileURLToPath(
-  new URL('../build/compile-cache', import.meta.url),
-);
-
 /** The Node.js that npm installed for this platform, or undefined. */
 function ownRuntime() {
   const name = {
@@ -32,8 +27,7 @@ function ownRuntime() {
 }
 
 if (isNewEnough) {
-  // The variable comes too late for this thread.
-  nodeModule.enableCompileCache(process.env.NODE_COMPILE_CACHE);
+  await import('./runtime.mjs');
   await import('../src/cli/main.ts');
 } else {
   const runtime = process.env.CORDON_NODE ?? ownRuntime();

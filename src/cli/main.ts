@@ -25,4 +25,12 @@ function explain(error: unknown): number {
   return EXIT.FAILURE;
 }
 
+// A reader that went away (`cordon bench --help | head`) ends a command as its user would, unless the command
+// has its own way to hear of it.
+for (const stream of [process.stdout, process.stderr]) {
+  stream.on('error', (error: NodeJS.ErrnoException) => {
+    if (error.code !== 'EPIPE') throw error;
+    if (stream.listenerCount('error') === 1) process.kill(process.pid, 'SIGTERM');
+  });
+}
 await main(process.argv);

@@ -356,7 +356,7 @@ export class Session {
     const { harts, isWatched = true, look, seconds = Infinity } = this.spec;
     // A pool that is lent may run a task module that does not look.
     const lent = look === undefined ? this.spec.pool : undefined;
-    const isObserved = isWatched || look !== undefined;
+    const isObserved = (isWatched && this.separation !== undefined) || look !== undefined;
     const pool = lent ?? (isObserved ? observedPool(harts) : new HartPool(harts));
     const drain = setInterval(() => {
       this.#exchange();

@@ -54,6 +54,7 @@ export class DecodeCache {
   readonly #versions: Int32Array;
   #lastVersion = 0;
   #nextVictim = 0;
+  #pages = 0;
   /** Parcels decoded since the counter was last read. */
   decoded = 0;
 
@@ -89,6 +90,11 @@ export class DecodeCache {
   /** What is added to a quarter of a record's address to get its join word's. */
   get joinBias(): number {
     return this.#joins - this.#start / 4;
+  }
+
+  /** How many pages have a copy. */
+  get pages(): number {
+    return this.#pages;
   }
 
   /** The name of the copy that stands for a page of RAM now, -1 if there is none. */
@@ -141,7 +147,8 @@ export class DecodeCache {
     slot = this.#nextVictim;
     this.#nextVictim = (slot + 1) % this.#slots;
     const old = this.#pageOfSlot[slot] as number;
-    if (old >= 0) {
+    if (old < 0) this.#pages += 1;
+    else {
       this.#slotOfPage[old] = -1;
       evicted();
     }
@@ -166,10 +173,14 @@ export class DecodeCache {
     const at = this.#ram + page * 4096;
     this.#copies.set(this.#bytes.subarray(at, at + 4096), slot * 4096);
     const first = this.#address(slot) >> 2;
-    this.#words.fill(0, first, first + DECODED_PAGE_BYTES / 4);
-    this.#words[first + PARCELS_PER_PAGE * 4] = REFETCH_HEAD;
-    const join = (this.#joins >> 2) + slot * JOINS_PER_PAGE;
-    this.#words.fill(0, join, join + JOINS_PER_PAGE);
+    const last = first + PARCELS_PER_PAGE * 4;
+    // Memory that was never used is 0, and takes no room on the host until it is.
+    if (this.#words[last] === REFETCH_HEAD) {
+      this.#words.fill(0, first, last);
+      const join = (this.#joins >> 2) + slot * JOINS_PER_PAGE;
+      this.#words.fill(0, join, join + JOINS_PER_PAGE);
+    }
+    this.#words[last] = REFETCH_HEAD;
     this.#versions[slot] = ++this.#lastVersion;
   }
 

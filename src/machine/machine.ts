@@ -133,7 +133,9 @@ export function createMachine(spec: MachineSpec): MachineParts {
       memoryPages: plan.totalPages,
       exact: spec.deterministic,
       tracksReservations: isTracked(spec),
-      ...(spec.jitAfter === undefined ? {} : { hotAfter: spec.jitAfter }),
+      ...(spec.jitAfter === undefined
+        ? {}
+        : { regions: { hotAfter: spec.jitAfter, jumpsOffset: plan.jumpsOffset } }),
       isObserved: spec.isObserved === true,
     }),
   );

@@ -7,7 +7,14 @@
  * every worker, and never changes while the machine lives.
  */
 import { i32, layout } from 'sharedarraybuffer-utils';
-import { DECODED_PAGE_BYTES, JOINS_PER_PAGE, MAX_REGIONS, Region } from './core/hart-block.ts';
+import {
+  DECODED_PAGE_BYTES,
+  JOINS_PER_PAGE,
+  JUMP_ENTRIES,
+  JumpEntry,
+  MAX_REGIONS,
+  Region,
+} from './core/hart-block.ts';
 import { MODEL_OFFSET, ModelTlb } from './core/tlb-model.ts';
 import { DebugBlock } from './debug/debug-block.ts';
 import { MAX_HARTS } from './physical-map.ts';
@@ -61,6 +68,8 @@ export interface MemoryPlan {
   /** Join words of the decoded records, and the regions they point to. */
   readonly joinsOffset: number;
   readonly regionsOffset: number;
+  /** Behind the regions. */
+  readonly jumpsOffset: number;
   readonly ram: number;
   readonly totalPages: number;
 }
@@ -88,11 +97,12 @@ export function planMemory(request: {
     throw new RangeError(`memory must be 16M to 1G in whole pages, got ${ramBytes} bytes`);
   }
   // A page that has to go takes its translated code with it. Only what is used takes room on the host.
-  const decodedPages = harts <= 8 ? 1024 : harts <= 16 ? 384 : 192;
+  const decodedPages = harts <= 2 ? 3072 : harts <= 8 ? 1024 : harts <= 16 ? 384 : 192;
   const decodedOffset = alignUp(MODEL_OFFSET + ModelTlb.sizeBytes, 64);
   const joinsOffset = alignUp(decodedOffset + decodedPages * DECODED_PAGE_BYTES, 64);
   const regionsOffset = alignUp(joinsOffset + decodedPages * JOINS_PER_PAGE * 4, 64);
-  const hartAreaBytes = alignUp(regionsOffset + MAX_REGIONS * Region.sizeBytes, PAGE_BYTES);
+  const jumpsOffset = alignUp(regionsOffset + MAX_REGIONS * Region.sizeBytes, 64);
+  const hartAreaBytes = alignUp(jumpsOffset + JUMP_ENTRIES * JumpEntry.sizeBytes, PAGE_BYTES);
   const control = PAGE_BYTES; // nothing lies at address 0: a null host address is never valid
   const debug = alignUp(control + ControlBlock.sizeBytes, PAGE_BYTES);
   const devices = alignUp(debug + DebugBlock.sizeBytes, PAGE_BYTES);
@@ -117,6 +127,7 @@ export function planMemory(request: {
     decodedOffset,
     joinsOffset,
     regionsOffset,
+    jumpsOffset,
     ram,
     totalPages,
   };

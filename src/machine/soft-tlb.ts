@@ -26,8 +26,10 @@ import { Regimes } from './regimes.ts';
 
 const FETCH_STAMP = wordOf('fetchStamp');
 
-/** Page addresses that a hash tells apart. */
-const STAMPED_PAGES = 4096;
+/** Page addresses that a hash tells apart: those of a kernel from those of its programs. */
+const STAMPED_PAGES = 65_536;
+const STAMPED_WORDS = STAMPED_PAGES / 32;
+const stampedBit = (low: number): number => (low >>> 12) & (STAMPED_PAGES - 1);
 
 /** The entries of the soft TLB, in words. */
 const DATA_WORDS = DataEntry.sizeBytes >> 2;
@@ -65,8 +67,8 @@ export class SoftTlb {
   /** A bit for each entry that was filled since its table was last empty: emptying visits only those. */
   readonly #filled: Int32Array = new Int32Array(TLB_CONTEXTS * FILLED_WORDS).fill(-1);
   #lastStamp = 0;
-  /** Pages that somebody relies on by a stamp, hashed: a fence for one address has to ask. */
-  readonly #stampedPages: Uint8Array = new Uint8Array(STAMPED_PAGES);
+  /** By table, a bit for each page that somebody relies on by its stamp: a fence for one address has to ask. */
+  readonly #stamped: Int32Array = new Int32Array(TLB_CONTEXTS * STAMPED_WORDS);
 
   /** Translations that entered since the counter was last read. */
   misses = 0;
@@ -214,13 +216,16 @@ export class SoftTlb {
     const state = (this.#table(context) + TABLE_STATE_OFFSET) >> 2;
     this.#words[state + STAMP] = this.#lastStamp;
     this.#words[state + STAMP_OFFSET] = context * 4;
+    this.#stamped.fill(0, context * STAMPED_WORDS, (context + 1) * STAMPED_WORDS);
     if (context === this.#regimes.fetchContext)
       this.#words[this.#at + FETCH_STAMP] = this.#lastStamp;
   }
 
   /** Makes sure that the present stamp does not outlive the translation of this page. */
   stampPage(low: number): void {
-    this.#stampedPages[(low >>> 12) & (STAMPED_PAGES - 1)] = 1;
+    const bit = stampedBit(low);
+    const cell = this.#regimes.fetchContext * STAMPED_WORDS + (bit >>> 5);
+    this.#stamped[cell] = (this.#stamped[cell] as number) | (1 << (bit & 31));
   }
 
   // --- forgetting ---
@@ -292,9 +297,14 @@ export class SoftTlb {
         this.#mayHold(context, tera) ||
         this.#mayHold(context, napot);
       if (mayHold) this.#dropLarge(context, low, high);
-      if (mayHold || this.#stampedPages[(low >>> 12) & (STAMPED_PAGES - 1)] === 1)
-        this.#restamp(context);
+      if (mayHold || this.#isStamped(context, low)) this.#restamp(context);
     }
+  }
+
+  #isStamped(context: number, low: number): boolean {
+    const bit = stampedBit(low);
+    const word = this.#stamped[context * STAMPED_WORDS + (bit >>> 5)] as number;
+    return (word & (1 << (bit & 31))) !== 0;
   }
 
   /** Whether a table may hold a piece of the large leaf for which a bit stands. */

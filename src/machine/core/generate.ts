@@ -57,6 +57,9 @@ import {
   PRIVILEGE,
   RECORD_BYTES,
   Record16,
+  JUMP_ENTRIES,
+  JUMP_MIX,
+  JumpEntry,
   Region,
   REGION_END,
   type CsrCell,
@@ -87,7 +90,11 @@ export interface CoreOptions {
    * Counts where control flow joins, asks for a translation of what is reached so often, and calls it
    * from then on. Never together with `exact`.
    */
-  readonly hotAfter?: number;
+  readonly regions?: {
+    readonly hotAfter: number;
+    /** Where a hart's jump entries lie, from its block. */
+    readonly jumpsOffset: number;
+  };
   /** Tells the host of every trap and every return from one (OBSERVER_IMPORTS). */
   readonly isObserved?: boolean;
 }
@@ -123,7 +130,7 @@ export interface CoreExports {
   takeInterrupt(hart: number): TrapEnd;
   mret(hart: number): TrapEnd;
   sret(hart: number): TrapEnd;
-  /** Translated regions; only where `hotAfter` was given. */
+  /** Translated regions; only where the core was made for them. */
   readonly regions?: WebAssembly.Table;
   mulh(a: bigint, b: bigint): bigint;
   mulhsu(a: bigint, b: bigint): bigint;
@@ -161,7 +168,7 @@ export function generateCore(options: CoreOptions): Uint8Array<ArrayBuffer> {
       ...FLOAT_EXPORTS,
       ...TRAP_FUNCTIONS,
     ],
-    ...(options.hotAfter === undefined ? {} : { table: 'regions' }),
+    ...(options.regions === undefined ? {} : { table: 'regions' }),
   });
 }
 
@@ -338,7 +345,7 @@ function runFunction(options: CoreOptions): FunctionBuilder {
       i64.add(load('i64', 8, false, hart, at.instret), i64.extend_u(instructions)),
       at.instret,
     ),
-    ...(options.hotAfter === undefined
+    ...(options.regions === undefined
       ? []
       : [
           store(
@@ -405,7 +412,7 @@ function runFunction(options: CoreOptions): FunctionBuilder {
   /** Goes on at the target of a branch that lies in the same page, whose distance the record knows. */
   const hop: Stmt[] = [
     set(host, record('extra', 4)),
-    ...(options.hotAfter === undefined
+    ...(options.regions === undefined
       ? [
           when(
             i32.and(i32.ne(host, i32.const(0)), i32.or(i32.lt_s(i32.const(0), host), mayHopBack)),
@@ -414,11 +421,42 @@ function runFunction(options: CoreOptions): FunctionBuilder {
         ]
       : [
           when(i32.lt_s(i32.const(0), host), [set(ip, i32.add(ip, host)), br(next)]),
-          when(host, hopBack(options.hotAfter)),
+          when(host, hopBack(options.regions.hotAfter)),
         ]),
   ];
+  /** Calls a region; it goes on wherever that came to. */
+  const callRegion = (index: Expr): Stmt[] => [
+    set(
+      isBarred,
+      i32.eq(
+        callIndirect(REGION_PARAMS, 'i32', index, hart, i32.sub(limit, count)),
+        i32.const(REGION_END.INTERPRET),
+      ),
+    ),
+    set(host, i32.sub(limit, load('i32', 4, false, hart, at.budgetLeft))),
+    set(translated, i32.add(translated, i32.sub(host, count))),
+    set(count, host),
+    set(pc, load('i64', 8, false, hart, at.pc)),
+  ];
+  /** Calls the region that begins at pc, if control came there of late. */
+  const jump = (jumpsOffset: number): Stmt[] => [
+    set(entry, jumpEntry(jumpsOffset, hart, pc)),
+    when(
+      i32.and(
+        i32.and(
+          i64.eq(load('i64', 8, false, entry, JumpEntry.offset.va), pc),
+          i32.eq(
+            load('i32', 4, false, entry, JumpEntry.offset.stamp),
+            load('i32', 4, false, hart, at.fetchStamp),
+          ),
+        ),
+        i32.eqz(isBarred),
+      ),
+      [...callRegion(load('i32', 4, false, entry, JumpEntry.offset.index)), br(fetch)],
+    ),
+  ];
   /** At a join: calls the region that begins at pc, or counts towards one. */
-  const enterRegion = (hotAfter: number): Stmt[] => [
+  const enterRegion = (hotAfter: number, jumpsOffset: number): Stmt[] => [
     set(host, joinWord(ip)),
     set(join, load('i32', 4, false, host)),
     when(
@@ -441,23 +479,18 @@ function runFunction(options: CoreOptions): FunctionBuilder {
               ),
               leave(EXIT.UNPROVEN, count),
             ),
-            set(
-              isBarred,
-              i32.eq(
-                callIndirect(
-                  REGION_PARAMS,
-                  'i32',
-                  load('i32', 4, false, entry, Region.offset.index),
-                  hart,
-                  i32.sub(limit, count),
-                ),
-                i32.const(REGION_END.INTERPRET),
-              ),
+            set(value32, load('i32', 4, false, entry, Region.offset.index)),
+            set(entry, jumpEntry(jumpsOffset, hart, pc)),
+            store('i64', 8, entry, pc, JumpEntry.offset.va),
+            store(
+              'i32',
+              4,
+              entry,
+              load('i32', 4, false, hart, at.fetchStamp),
+              JumpEntry.offset.stamp,
             ),
-            set(host, i32.sub(limit, load('i32', 4, false, hart, at.budgetLeft))),
-            set(translated, i32.add(translated, i32.sub(host, count))),
-            set(count, host),
-            set(pc, load('i64', 8, false, hart, at.pc)),
+            store('i32', 4, entry, value32, JumpEntry.offset.index),
+            ...callRegion(value32),
             br(fetch),
           ],
         ),
@@ -559,7 +592,7 @@ function runFunction(options: CoreOptions): FunctionBuilder {
           writeRd(nextPc(step)),
           set(count, retired),
           ...(operands.rs1 === undefined ? hop : []),
-          ...(operands.rs1 !== undefined && options.hotAfter !== undefined
+          ...(operands.rs1 !== undefined && options.regions !== undefined
             ? [store('i32', 4, ip, i32.wrap(target), Record16.offset.extra)]
             : []),
           set(pc, target),
@@ -936,7 +969,7 @@ function runFunction(options: CoreOptions): FunctionBuilder {
 
   fn.body = [
     set(pc, load('i64', 8, false, hart, at.pc)),
-    ...(options.hotAfter === undefined
+    ...(options.regions === undefined
       ? []
       : [set(joins, load('i32', 4, false, hart, at.joinBias))]),
     loop(fetch, [
@@ -946,6 +979,7 @@ function runFunction(options: CoreOptions): FunctionBuilder {
         [
           unlikely(isPending, leave(EXIT.PENDING, count)),
           unlikely(i32.ge_u(count, limit), leave(EXIT.LIMIT, count)),
+          ...(options.regions === undefined ? [] : jump(options.regions.jumpsOffset)),
           set(entry, fetchEntry(load('i32', 4, false, hart, at.fetchTlb), pc)),
           set(tagged, i64.xor(load('i64', 8, false, entry, FetchEntry.offset.tag), pc)),
           unlikely(i64.ge_u(tagged, i64.const(4096)), leave(EXIT.FETCH_MISS, count)),
@@ -957,7 +991,9 @@ function runFunction(options: CoreOptions): FunctionBuilder {
               i32.shl(i32.wrap(tagged), i32.const(3)),
             ),
           ),
-          ...(options.hotAfter === undefined ? [] : enterRegion(options.hotAfter)),
+          ...(options.regions === undefined
+            ? []
+            : enterRegion(options.regions.hotAfter, options.regions.jumpsOffset)),
         ],
       ),
       set(lineStart, ip),
@@ -1020,5 +1056,17 @@ function tlbEntry(table: Expr, va: Expr, entries: number, entryBytes: number): E
 /** The data entry that can translate an address; the core and translated regions look it up alike. */
 export const dataEntry = (table: Expr, va: Expr): Expr =>
   tlbEntry(table, va, DATA_TLB_ENTRIES, DataEntry.sizeBytes);
+/** The only jump entry that can hold an address: see `jumpNumber`. */
+const jumpEntry = (jumpsOffset: number, hart: Expr, va: Expr): Expr => {
+  const mixed = i32.xor(
+    i32.shr_u(i32.wrap(va), i32.const(1)),
+    i32.shr_u(i32.wrap(va), i32.const(JUMP_MIX)),
+  );
+  const number = i32.and(mixed, i32.const(JUMP_ENTRIES - 1));
+  return i32.add(
+    i32.add(hart, i32.const(jumpsOffset)),
+    i32.shl(number, i32.const(Math.log2(JumpEntry.sizeBytes))),
+  );
+};
 const fetchEntry = (table: Expr, va: Expr): Expr =>
   tlbEntry(table, va, FETCH_TLB_ENTRIES, FetchEntry.sizeBytes);

@@ -277,6 +277,24 @@ export const REGION_END = {
   INTERPRET: 1,
 } as const;
 
+/**
+ * Where regions begin that control came to: found by address alone, without the fetch translation, the
+ * join word and the region's own words. An entry holds while its stamp is the present one, and is emptied
+ * when its region is dropped.
+ */
+export const JumpEntry = layout('JumpEntry', {
+  va: i64.doc('an odd one is never met'),
+  stamp: i32.doc('the `fetchStamp` under which the region was proven'),
+  index: i32.doc('in the table of the core'),
+});
+/** A power of two. */
+export const JUMP_ENTRIES = 4096;
+/** What bits 1 and up of an address are mixed with: those from here on. */
+export const JUMP_MIX = 13;
+/** The number of the only entry that can hold an address, by its low half. */
+export const jumpNumber = (low: number): number =>
+  ((low >>> 1) ^ (low >>> JUMP_MIX)) & (JUMP_ENTRIES - 1);
+
 /** Enough data entries for a working set of 4 MiB; code is denser. Powers of two. */
 export const DATA_TLB_ENTRIES = 1024;
 export const FETCH_TLB_ENTRIES = 1024;

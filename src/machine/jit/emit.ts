@@ -46,7 +46,7 @@ import type { Instruction } from './code.ts';
 import type { Block, Edge } from './discover.ts';
 import { floatRegister, FloatWriter } from './float.ts';
 import { accessOf, type Access, type AccessGroup } from './groups.ts';
-import { FILL, MemoryWriter } from './memory.ts';
+import { FILL, MemoryWriter, reachFunction } from './memory.ts';
 import type { Shape } from './structure.ts';
 
 /** What meanings call, from the core; made when it is first asked for. */
@@ -100,7 +100,8 @@ export function emitRegion(shape: Shape, memoryPages: number): Uint8Array<ArrayB
   const writer = new RegionWriter(fn, shape);
   writer.write();
   const imports = [FILL, ...writer.helpers.values()];
-  return encodeModule({ memoryPages, imports, functions: [fn], exports: ['region'] });
+  const functions = writer.reaches ? [fn, reachFunction()] : [fn];
+  return encodeModule({ memoryPages, imports, functions, exports: ['region'] });
 }
 
 class RegionWriter {
@@ -119,6 +120,10 @@ class RegionWriter {
   readonly #end: Local;
   readonly #target: Local;
   readonly #out = label('out');
+  readonly #surrender = label('give up');
+  /** Where the region gives up: see `#giveUp`. */
+  readonly #spot: Local;
+  #givesUp = false;
   readonly #labels: Label[];
   readonly #dispatch = label('dispatch');
   readonly #selected: Local;
@@ -132,9 +137,15 @@ class RegionWriter {
     this.#float = new FloatWriter(fn, this.#hart, shape);
     this.#pc = fn.local('i64');
     this.#end = fn.local('i32');
+    this.#spot = fn.local('i32');
     this.#target = fn.local('i64');
     this.#selected = fn.local('i32');
     this.#labels = shape.blocks.map(({ order }) => label(`block ${order}`));
+  }
+
+  /** Whether the region calls `reachFunction`. */
+  get reaches(): boolean {
+    return this.#memory.reaches;
   }
 
   write(): void {
@@ -152,7 +163,7 @@ class RegionWriter {
       this.#memory.prologue,
       ...loads,
       ...this.#float.prologue,
-      blockOf(this.#out, code),
+      blockOf(this.#out, this.#givesUp ? this.#surrendering(code) : code),
       ...spills,
       ...this.#float.epilogue,
       store('i64', 8, this.#hart, this.#pc, at.pc),
@@ -371,13 +382,37 @@ class RegionWriter {
 
   /**
    * Leaves for the interpreter at an instruction of a block that has `rest` instructions left with it,
-   * all of which were counted already.
+   * all of which were counted already. There are many such places, so what they do is done in one: each
+   * says its distance from the entry and its rest, in a word, if they fit.
    */
   #giveUp({ pc }: Instruction, rest: number): Stmt[] {
+    const distance = (pc - this.#entryPc) / 2;
+    const spot = distance * (1 << REST_BITS) + rest;
+    if (rest >> REST_BITS !== 0 || (spot | 0) !== spot) {
+      // A callee that is far away.
+      return [
+        set(this.#left, i32.add(this.#left, i32.const(rest))),
+        set(this.#end, i32.const(REGION_END.INTERPRET)),
+        ...this.#leave(pc),
+      ];
+    }
+    this.#givesUp = true;
+    return [set(this.#spot, i32.const(spot)), br(this.#surrender)];
+  }
+
+  get #entryPc(): number {
+    return (this.#shape.blocks[0] as Block).pc;
+  }
+
+  /** Every path of the code breaks out of it. */
+  #surrendering(code: readonly Stmt[]): Stmt[] {
+    const rest = i32.and(this.#spot, i32.const((1 << REST_BITS) - 1));
+    const distance = i64.extend_s(i32.shr_s(this.#spot, i32.const(REST_BITS)));
     return [
-      set(this.#left, i32.add(this.#left, i32.const(rest))),
+      blockOf(this.#surrender, code),
+      set(this.#left, i32.add(this.#left, rest)),
       set(this.#end, i32.const(REGION_END.INTERPRET)),
-      ...this.#leave(pc),
+      set(this.#pc, i64.add(i64.const(this.#entryPc), i64.shl(distance, i64.const(1)))),
     ];
   }
 
@@ -474,16 +509,17 @@ class RegionWriter {
 
   /** A member of a group: at its distance from the group's address, or on its own. */
   #grouped(instruction: Instruction, group: AccessGroup, rest: number, code: Stmt[]): void {
-    const { offset } = accessOf(instruction) as Access;
+    const access = accessOf(instruction) as Access;
     const host = this.#memory.hostOf(group);
-    const alone = this.#reach(instruction, rest);
+    const base = this.#read(access.base);
+    const alone = this.#memory.reach(access, base, this.#giveUp(instruction, rest));
     const { before, after } = this.#aroundFloat(instruction, rest);
     code.push(
       ...before,
       unlikely(
         i32.eqz(host),
         [...alone.code, ...this.#access(instruction, alone.host, 0)],
-        this.#access(instruction, host, offset - group.from),
+        this.#access(instruction, host, access.offset - group.from),
       ),
       ...after,
     );
@@ -615,6 +651,8 @@ class RegionWriter {
   }
 }
 
+/** Bits of `#spot` for the rest. */
+const REST_BITS = 11;
 const I64_ADD = 0x7c;
 
 const isZero = (tree: Expr): boolean => tree.k === 'const' && Number(tree.value) === 0;

@@ -8,7 +8,15 @@
  * the hart itself notices it: its copy (decode-cache.ts) is replaced, and gets another version.
  */
 import type { CoreExports } from '../core/generate.ts';
-import { MAX_REGIONS, RECORD_BYTES, Region, Record16, wordOf } from '../core/hart-block.ts';
+import {
+  JumpEntry,
+  jumpNumber,
+  MAX_REGIONS,
+  RECORD_BYTES,
+  Region,
+  Record16,
+  wordOf,
+} from '../core/hart-block.ts';
 import { operationNumber, operationOf } from '../core/operations.ts';
 import type { DecodeCache } from '../decode-cache.ts';
 import type { MemoryPlan } from '../memory-plan.ts';
@@ -40,13 +48,13 @@ const SETTLED_MS = 2000;
 /** Fewer instructions say nothing about that. */
 const SAMPLE = 1_000_000;
 /**
- * The first regions follow calls far: a program that computes has few, and all of them matter. One that
- * makes more than `ROOMY_REGIONS` is a kernel, or as large: copies of functions would cost the engine more
- * than calls through the core do.
+ * Regions of a program that computes follow calls far: it has few, and all of them matter. One whose code is
+ * in more than `ROOMY_PAGES` is a kernel, or as large: copies of functions would cost the engine more than
+ * calls through the core do.
  */
 const ROOMY: RegionLimits = { calls: 3, instructions: 800 };
 const TIGHT: RegionLimits = { calls: 0, instructions: 120 };
-const ROOMY_REGIONS = 64;
+const ROOMY_PAGES = 64;
 /** Code that is kept at most, in bytes of WebAssembly; all of it is dropped when it is more. */
 const MOST_CODE_BYTES = 32 << 20;
 
@@ -61,6 +69,7 @@ const REGION_INSTRUCTIONS = wordOf('regionInstructions');
 const REGION_VA = Region.offset.va >> 2;
 const REGION_INDEX = Region.offset.index >> 2;
 const REGION_STAMPS = Region.offset.stamps >> 2;
+const JUMP_INDEX = JumpEntry.offset.index >> 2;
 const REGION_WORDS = Region.sizeBytes >> 2;
 const JALR = operationNumber.get('jalr') as number;
 /** Region 0 begins nowhere: joins point to it that are not to be asked about again. */
@@ -112,6 +121,7 @@ export class Jit {
   readonly #block: number;
   readonly #plan: MemoryPlan;
   readonly #first: number;
+  readonly #firstJump: number;
   readonly #table: WebAssembly.Table;
   readonly #firstIndex: number;
   readonly #translation: Translation;
@@ -138,6 +148,7 @@ export class Jit {
     this.#block = base >> 2;
     this.#plan = plan;
     this.#first = base + plan.regionsOffset;
+    this.#firstJump = base + plan.jumpsOffset;
     this.#table = core.regions;
     this.#firstIndex = core.regions.grow(MAX_REGIONS);
     this.#translation = translation;
@@ -210,6 +221,7 @@ export class Jit {
   }
 
   #make(pc: number, join: number): number {
+    const stamp = this.#fetchStamp;
     const reader = new CodeReader(this.#translation, this.#decodeCache, this.#plan.ram);
     const source: Source = {
       at: (address) => reader.at(address),
@@ -219,7 +231,7 @@ export class Jit {
       source,
       pc,
       (instruction) => canTranslate(instruction, this.#tracksReservations),
-      this.statistics.regions < ROOMY_REGIONS ? ROOMY : TIGHT,
+      this.#decodeCache.pages <= ROOMY_PAGES ? ROOMY : TIGHT,
     );
     if (entry.body.length === 0 && !('at' in entry.end)) return NOWHERE;
     if (!reader.isUnchanged()) return NOWHERE;
@@ -235,7 +247,7 @@ export class Jit {
     this.#words[at + REGION_VA] = pc | 0;
     this.#words[at + REGION_VA + 1] = highOf(pc);
     this.#words[at + REGION_INDEX] = this.#firstIndex + slot;
-    this.#stamp(slot);
+    this.#stamp(slot, stamp);
     this.#liveBytes += bytes.length;
     this.statistics.regions += 1;
     this.statistics.instructions += instructions;
@@ -261,6 +273,7 @@ export class Jit {
       this.#words[join] = 0;
       return;
     }
+    const stamp = this.#fetchStamp;
     for (const { va, page } of region.pages) {
       if (fetchPage(this.#translation, va, this.#plan.ram) === page) continue;
       // Found elsewhere, or not executable here.
@@ -269,7 +282,7 @@ export class Jit {
       return;
     }
     if (this.#isStale(region)) this.#drop(slot, region);
-    else this.#stamp(slot);
+    else this.#stamp(slot, stamp);
   }
 
   /** A region whose pages keep changing places costs more than it saves. */
@@ -284,13 +297,18 @@ export class Jit {
     return pages.some(({ page, version }) => this.#decodeCache.versionOf(page) !== version);
   }
 
-  /** Declares a region proven for the present fetch translations. */
-  #stamp(slot: number): void {
-    const { words } = { words: this.#words };
-    const offset = (words[this.#block + STAMP_OFFSET] as number) >> 2;
-    words[(this.#addressOf(slot) >> 2) + REGION_STAMPS + offset] = words[
-      this.#block + FETCH_STAMP
-    ] as number;
+  get #fetchStamp(): number {
+    return this.#words[this.#block + FETCH_STAMP] as number;
+  }
+
+  /**
+   * Declares a region proven for the present fetch translations, if they are those of `stamp`, when its first
+   * page was looked up: to find another may have evicted what an earlier one was found by.
+   */
+  #stamp(slot: number, stamp: number): void {
+    if (this.#fetchStamp !== stamp) return;
+    const offset = (this.#words[this.#block + STAMP_OFFSET] as number) >> 2;
+    this.#words[(this.#addressOf(slot) >> 2) + REGION_STAMPS + offset] = stamp;
   }
 
   #allocate(): number {
@@ -306,6 +324,11 @@ export class Jit {
   #drop(slot: number, { join }: LiveRegion): void {
     // A page whose copy was replaced has new join words.
     if (this.#words[join] === -this.#addressOf(slot)) this.#words[join] = 0;
+    // Nor may control come to it by its address.
+    const region = this.#addressOf(slot) >> 2;
+    const low = this.#words[region + REGION_VA] as number;
+    const jump = (this.#firstJump + jumpNumber(low) * JumpEntry.sizeBytes) >> 2;
+    if (this.#words[jump + JUMP_INDEX] === this.#firstIndex + slot) this.#words[jump] = ODD_ADDRESS;
     this.#regions[slot] = undefined;
     this.#table.set(this.#firstIndex + slot, null);
     this.#free.push(slot);

@@ -9,12 +9,14 @@
  */
 import { dataEntry } from '../core/generate.ts';
 import { DataEntry, HartBlock } from '../core/hart-block.ts';
-import type { FunctionBuilder, FunctionImport } from '../wasm/encoder.ts';
+import { FunctionBuilder, type FunctionImport } from '../wasm/encoder.ts';
 import {
   call,
+  choose,
   i32,
   i64,
   load,
+  ret,
   set,
   store,
   unlikely,
@@ -24,7 +26,7 @@ import {
   type Stmt,
   type Width,
 } from '../wasm/ir.ts';
-import { groupAccesses, type AccessGroup } from './groups.ts';
+import { groupAccesses, type Access, type AccessGroup } from './groups.ts';
 import type { Shape } from './structure.ts';
 
 /** Argument of the imported `fill`: the width of the access, and this if it is a store. */
@@ -33,6 +35,9 @@ export const FILL_STORE = 16;
 /** Of the hart: makes the TLB translate `faultAddress`; not 0 if it cannot. */
 export const FILL: FunctionImport = { name: 'fill', params: ['i32'], result: 'i32' };
 
+const kindOf = (isStore: boolean, bytes: Width): number => bytes | (isStore ? FILL_STORE : 0);
+
+const REACH = 'reach';
 const PAGE_BYTES = 4096;
 const at = HartBlock.offset;
 
@@ -46,6 +51,9 @@ export class MemoryWriter {
   readonly #tlb: Local;
   readonly #entry: Local;
   readonly #groupHosts: Local[] = [];
+  /** Whether `reach` was used: the module needs `reachFunction`. */
+  reaches = false;
+  #reached: Local | undefined;
 
   constructor(fn: FunctionBuilder, hart: Local, shape: Shape) {
     this.#fn = fn;
@@ -92,10 +100,26 @@ export class MemoryWriter {
       this.#find(),
       unlikely(this.#isMiss(isStore, bytes), [
         store('i64', 8, this.#hart, this.address, at.faultAddress),
-        when(call('fill', 'i32', i32.const(bytes | (isStore ? FILL_STORE : 0))), giveUp),
+        when(call(FILL.name, 'i32', i32.const(kindOf(isStore, bytes))), giveUp),
       ]),
     ];
     return { code, host: this.#host };
+  }
+
+  /** The same by a call, for where that is rare: it is shorter. */
+  reach(
+    { isStore, bytes, offset }: Access,
+    base: Expr,
+    giveUp: readonly Stmt[],
+  ): { readonly code: Stmt[]; readonly host: Expr } {
+    this.reaches = true;
+    this.#reached ??= this.#fn.local('i32');
+    const address = offset === 0 ? base : i64.add(base, i64.const(offset));
+    const found = call(REACH, 'i32', this.#hart, address, i32.const(kindOf(isStore, bytes)));
+    return {
+      code: [set(this.#reached, found), unlikely(i32.eqz(this.#reached), giveUp)],
+      host: this.#reached,
+    };
   }
 
   /** The linear-memory address of a group's first byte; 0 if the TLB does not hold it all. */
@@ -114,4 +138,28 @@ export class MemoryWriter {
       unlikely(this.#isMiss(isStore, to - from), [set(host, i32.const(0))]),
     ];
   }
+}
+
+/** `reach(hart, address, kind)`: the linear-memory address of an access, 0 if it is the interpreter's. */
+export function reachFunction(): FunctionBuilder {
+  const fn = new FunctionBuilder(REACH, ['i32', 'i64', 'i32'], 'i32');
+  const [hart, address, kind] = [fn.param(0), fn.param(1), fn.param(2)];
+  const entry = fn.local('i32');
+  const { readTag, writeTag, addend } = DataEntry.offset;
+  const isStore = i32.and(kind, i32.const(FILL_STORE));
+  const tag = choose(
+    isStore,
+    load('i64', 8, false, entry, writeTag),
+    load('i64', 8, false, entry, readTag),
+  );
+  const bytes = i64.extend_u(i32.and(kind, i32.const(FILL_STORE - 1)));
+  fn.body = [
+    set(entry, dataEntry(load('i32', 4, false, hart, at.dataTlb), address)),
+    when(i64.gt_u(i64.xor(tag, address), i64.sub(i64.const(PAGE_BYTES), bytes)), [
+      store('i64', 8, hart, address, at.faultAddress),
+      when(call(FILL.name, 'i32', kind), [ret(i32.const(0))]),
+    ]),
+    ret(i32.add(load('i32', 4, false, entry, addend), i32.wrap(address))),
+  ];
+  return fn;
 }
