@@ -1,4 +1,4 @@
-import { describe, expect, it } from 'vitest';
+import { describe, expect, it, onTestFinished, vi } from 'vitest';
 
 import { HartBlock } from '../../../src/machine/core/hart-block.ts';
 import { Bench, RAM, TRAP_PAGE, u64 } from '../hart/bench.ts';
@@ -105,6 +105,10 @@ describe.each([
   it.each(['M', 'S'] as const)(
     'does in %s what the interpreter does',
     (mode) => {
+      // A second at each look: however long the search, translating is never postponed.
+      let now = 0;
+      const clock = vi.spyOn(performance, 'now').mockImplementation(() => (now += 1000));
+      onTestFinished(() => clock.mockRestore());
       let [instructions, translated] = [0, 0];
       const [plain, translating] = [new Machine(undefined), new Machine(jitAfter)];
       for (let seed = FIRST; seed < FIRST + PROGRAMS; seed++) {
