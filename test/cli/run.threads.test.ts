@@ -205,3 +205,11 @@ describe('cordon --help', () => {
     expect(stderr).toMatch(/HEAVY .*piscina/);
   });
 });
+
+describe('a reader that goes away', () => {
+  it('ends what prints only, without a word', async () => {
+    const { child, finished } = start(['bench', '--help']);
+    child.stdout?.destroy();
+    expect((await finished).stderr).toBe('');
+  });
+});

@@ -284,7 +284,9 @@ export const REGION_END = {
  */
 export const JumpEntry = layout('JumpEntry', {
   va: i64.doc('an odd one is never met'),
-  stamp: i32.doc('the `fetchStamp` under which the region was proven'),
+  stamp: i32.doc(
+    'the `fetchStamp` under which the region was proven; 0, which is none, if never filled',
+  ),
   index: i32.doc('in the table of the core'),
 });
 /** A power of two. */
