@@ -54,7 +54,6 @@ export class DecodeCache {
   readonly #versions: Int32Array;
   #lastVersion = 0;
   #nextVictim = 0;
-  #pages = 0;
   /** Parcels decoded since the counter was last read. */
   decoded = 0;
 
@@ -94,7 +93,8 @@ export class DecodeCache {
 
   /** How many pages have a copy. */
   get pages(): number {
-    return this.#pages;
+    const isFull = (this.#pageOfSlot[this.#nextVictim] as number) >= 0;
+    return isFull ? this.#slots : this.#nextVictim;
   }
 
   /** The name of the copy that stands for a page of RAM now, -1 if there is none. */
@@ -147,8 +147,7 @@ export class DecodeCache {
     slot = this.#nextVictim;
     this.#nextVictim = (slot + 1) % this.#slots;
     const old = this.#pageOfSlot[slot] as number;
-    if (old < 0) this.#pages += 1;
-    else {
+    if (old >= 0) {
       this.#slotOfPage[old] = -1;
       evicted();
     }

@@ -194,17 +194,12 @@ export class SoftTlb {
   }
 
   #markFilled(context: number, index: number): void {
-    const cell = context * FILLED_WORDS + (index >>> 5);
-    this.#filled[cell] = (this.#filled[cell] as number) | (1 << (index & 31));
+    setBit(this.#filled, context * FILLED_WORDS, index);
   }
 
   #entered(context: number, low: number, high: number, shape: number): void {
     const kind = kindOf(shape);
-    if (kind !== 0) {
-      const bit = largeBit(kind, low, high);
-      const cell = context * LARGE_WORDS + (bit >>> 5);
-      this.#large[cell] = (this.#large[cell] as number) | (1 << (bit & 31));
-    }
+    if (kind !== 0) setBit(this.#large, context * LARGE_WORDS, largeBit(kind, low, high));
     this.misses += 1;
   }
 
@@ -223,9 +218,7 @@ export class SoftTlb {
 
   /** Makes sure that the present stamp does not outlive the translation of this page. */
   stampPage(low: number): void {
-    const bit = stampedBit(low);
-    const cell = this.#regimes.fetchContext * STAMPED_WORDS + (bit >>> 5);
-    this.#stamped[cell] = (this.#stamped[cell] as number) | (1 << (bit & 31));
+    setBit(this.#stamped, this.#regimes.fetchContext * STAMPED_WORDS, stampedBit(low));
   }
 
   // --- forgetting ---
@@ -302,15 +295,12 @@ export class SoftTlb {
   }
 
   #isStamped(context: number, low: number): boolean {
-    const bit = stampedBit(low);
-    const word = this.#stamped[context * STAMPED_WORDS + (bit >>> 5)] as number;
-    return (word & (1 << (bit & 31))) !== 0;
+    return hasBit(this.#stamped, context * STAMPED_WORDS, stampedBit(low));
   }
 
   /** Whether a table may hold a piece of the large leaf for which a bit stands. */
   #mayHold(context: number, bit: number): boolean {
-    const word = this.#large[context * LARGE_WORDS + (bit >>> 5)] as number;
-    return (word & (1 << (bit & 31))) !== 0;
+    return hasBit(this.#large, context * LARGE_WORDS, bit);
   }
 
   /** Forgets every piece of the large leaf that holds an address. */
@@ -409,6 +399,14 @@ export class SoftTlb {
     }
   }
 }
+
+/** Bits in words, from the word at `first` on. */
+function setBit(words: Int32Array, first: number, bit: number): void {
+  const cell = first + (bit >>> 5);
+  words[cell] = (words[cell] as number) | (1 << (bit & 31));
+}
+const hasBit = (words: Int32Array, first: number, bit: number): boolean =>
+  ((words[first + (bit >>> 5)] as number) & (1 << (bit & 31))) !== 0;
 
 /** The position of the lowest bit that is set. */
 const lowestBit = (bits: number): number => 31 - Math.clz32(bits & -bits);
